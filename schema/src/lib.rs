@@ -1,2 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-//! schema.
+//! The vocabulary of bpfpkg, shared by client, registry and node.
+//!
+//! Everything here is pure: it parses, checks and prints values, and touches no
+//! file, socket, clock or database. A concept has one file, named after it.
+
+pub mod api;
+pub mod canonical;
+pub mod digest;
+pub mod exit;
+pub mod hook;
+pub mod kernel;
+pub mod manifest;
+pub mod media_type;
+pub mod name;
+pub mod profile;
+pub mod reference;
+pub mod signature;
+pub mod version;
+
+pub use digest::Digest;
+pub use manifest::PackageManifest;
+pub use name::{Namespace, PackageName};
+pub use reference::Reference;
+pub use version::Version;
