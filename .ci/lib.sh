@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+# Shared by the scripts of this folder; sourced, never run.
+set -euo pipefail
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Tools that must be compiled or unpacked live here, outside the checkout.
+CACHE=${BPFPKG_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/bpfpkg-tools}
+TARGET=${CARGO_TARGET_DIR:-$TOP/target}
+BIN=$TARGET/debug
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "$(basename "$0"): $*"; exit 1; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null; then sudo "$@"
+  else die "this needs root: run it as root, or install sudo"
+  fi
+}
+
+# unpack_deb SUITE PACKAGE: unpacks a Debian package beside the system, prints where.
+unpack_deb() {
+  local suite=$1 package=$2 dir=$CACHE/$1/$2
+  if [ ! -e "$dir/.done" ]; then
+    local apt=$CACHE/$suite/apt mirror
+    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$dir"
+    mirror=$(sed -nE 's/^URIs: *([^ ]+).*/\1/p; s/^deb (\[[^]]*\] )?([^ ]+) .*/\2/p' \
+      /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | grep -v security | head -n 1)
+    [ -n "$mirror" ] || die "no Debian mirror is configured in /etc/apt"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" > "$apt/sources.list"
+    local options=(-o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
+      -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User=root -qq)
+    apt-get "${options[@]}" update >&2
+    (cd "$dir" && apt-get "${options[@]}" download "$package" >&2 && dpkg -x "$package"_*.deb . && rm "$package"_*.deb)
+    touch "$dir/.done"
+  fi
+  printf '%s\n' "$dir"
+}
+
+# cargo_tool NAME VERSION: installs a cargo tool into the cache, prints its path.
+cargo_tool() {
+  local name=$1 version=$2 dir=$CACHE/cargo/$1-$2
+  if [ ! -x "$dir/bin/$name" ]; then
+    (cd / && CARGO_TARGET_DIR=$CACHE/cargo/build cargo install --quiet --locked --root "$dir" --version "$version" "$name" >&2)
+    rm -rf "$CACHE/cargo/build"
+  fi
+  printf '%s\n' "$dir/bin/$name"
+}
+
+# wait_for SECONDS COMMAND…: repeats the command until it succeeds.
+wait_for() {
+  local tries=$(($1 * 10)); shift
+  until "$@" >/dev/null 2>&1; do
+    tries=$((tries - 1)); [ $tries -gt 0 ] || return 1
+    sleep 0.1
+  done
+}

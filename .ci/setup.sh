@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs the Debian packages that building, the demo and the tests need.
+. "$(dirname "$0")/lib.sh"
+
+PACKAGES=(
+  gcc libc6-dev               # linker and C library for Rust crates
+  clang libbpf-dev            # compiler and headers for eBPF programs
+  iproute2 iputils-ping util-linux procps  # network namespaces and traffic
+  postgresql postgresql-client  # the second database, in tests
+  skopeo python3-venv         # other registry clients, in tests
+  apt-utils ca-certificates curl jq git openssl
+)
+
+missing=()
+for package in "${PACKAGES[@]}"; do
+  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  say "installing: ${missing[*]}"
+  as_root apt-get update -qq
+  # No database may start by itself on somebody's machine because of our tests.
+  as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+fi
+
+command -v cargo >/dev/null || die "cargo is not on PATH: install a Rust toolchain first (rustup, channel 1.95.0)"
+say "set-up is complete"

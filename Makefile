@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make demo` and `make test` are all a fresh Debian 12 machine needs.
+
+.PHONY: help setup build demo test test-rust test-interop lint doc deny separable bench fuzz clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: ## Install what building and testing need (Debian packages)
+	@bash .ci/setup.sh
+
+build: setup ## Build the three programs
+	cargo build --locked --workspace --bins
+
+demo: build ## Publish, browse, pull, verify and chain, shown step by step (KEEP=1 leaves the registry running)
+	@bash .ci/demo.sh
+
+test: setup test-rust test-interop ## Run all tests
+
+test-rust: ## Run the Rust tests; those that need the kernel run as root
+	@bash .ci/test.sh
+
+test-interop: build ## Check against skopeo, oras and two cosign versions
+	@bash .ci/interop.sh
+
+lint: setup ## Format, clippy, SPDX headers, names
+	cargo fmt --all --check
+	bash .ci/licences.sh
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+doc: ## Build the documentation, warnings are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+deny: ## Check licences, bans and sources of dependencies
+	@bash .ci/deny.sh
+
+separable: ## Build the registry side without the node and the packages
+	@bash .ci/separable.sh
+
+bench: setup ## Print ratios against peers, measured in the same run
+	@bash .ci/bench.sh
+
+fuzz: ## Fuzz every parser of outside bytes, SECONDS each (default 60)
+	@bash .ci/fuzz.sh
+
+clean: ## Remove what was built
+	cargo clean
