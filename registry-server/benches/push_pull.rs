@@ -35,8 +35,14 @@ async fn main() -> Result<()> {
         .error_for_status()?;
     let (mut push, mut pull) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        push.push((timed(push_all(&ours, round)).await?, timed(push_all(&theirs, round)).await?));
-        pull.push((timed(pull_all(&ours, round)).await?, timed(pull_all(&theirs, round)).await?));
+        push.push((
+            timed(push_all(&ours, round)).await?,
+            timed(push_all(&theirs, round)).await?,
+        ));
+        pull.push((
+            timed(pull_all(&ours, round)).await?,
+            timed(pull_all(&theirs, round)).await?,
+        ));
     }
     drop(server);
     report("push of 20 kB packages, 8 clients", &push);
@@ -46,11 +52,19 @@ async fn main() -> Result<()> {
 
 /// Prints how many times as fast as the peer, as the median over the rounds.
 fn report(name: &str, rounds: &[(Duration, Duration)]) {
-    let mut ratios: Vec<f64> =
-        rounds.iter().map(|(ours, theirs)| theirs.as_secs_f64() / ours.as_secs_f64()).collect();
+    let mut ratios: Vec<f64> = rounds
+        .iter()
+        .map(|(ours, theirs)| theirs.as_secs_f64() / ours.as_secs_f64())
+        .collect();
     ratios.sort_by(f64::total_cmp);
-    let (low, median, high) = (ratios[0], ratios[ratios.len() / 2], ratios[ratios.len() - 1]);
-    println!("{name}: {median:.2} x docker-registry (from {low:.2} to {high:.2} in {ROUNDS} rounds)");
+    let (low, median, high) = (
+        ratios[0],
+        ratios[ratios.len() / 2],
+        ratios[ratios.len() - 1],
+    );
+    println!(
+        "{name}: {median:.2} x docker-registry (from {low:.2} to {high:.2} in {ROUNDS} rounds)"
+    );
 }
 
 async fn timed(work: impl Future<Output = Result<()>>) -> Result<Duration> {
@@ -82,7 +96,9 @@ fn package(number: u32) -> (Vec<u8>, Vec<u8>) {
     let mut state = u64::from(number) + 1;
     let blob: Vec<u8> = (0..BLOB)
         .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 56) as u8
         })
         .collect();
@@ -101,18 +117,28 @@ async fn push(registry: &Registry, number: u32) -> Result<()> {
     registry.push_blob(b"{}").await?;
     let path = format!("/v2/bench/packages/manifests/v{number}");
     let request = registry.request(Method::PUT, &path);
-    let answer = request.header(header::CONTENT_TYPE, media_type::OCI_MANIFEST).body(manifest).send().await?;
+    let answer = request
+        .header(header::CONTENT_TYPE, media_type::OCI_MANIFEST)
+        .body(manifest)
+        .send()
+        .await?;
     expect(answer, StatusCode::CREATED).await.map(|_| ())
 }
 
 async fn pull(registry: &Registry, number: u32) -> Result<()> {
     let (blob, manifest) = package(number);
     let path = format!("/v2/bench/packages/manifests/v{number}");
-    let request = registry.request(Method::GET, &path).header(header::ACCEPT, media_type::OCI_MANIFEST);
+    let request = registry
+        .request(Method::GET, &path)
+        .header(header::ACCEPT, media_type::OCI_MANIFEST);
     let found = expect(request.send().await?, StatusCode::OK).await?;
     ensure!(found == manifest, "manifest {number} came back changed");
     let path = format!("/v2/bench/packages/blobs/{}", Digest::sha256(&blob));
-    let found = expect(registry.request(Method::GET, &path).send().await?, StatusCode::OK).await?;
+    let found = expect(
+        registry.request(Method::GET, &path).send().await?,
+        StatusCode::OK,
+    )
+    .await?;
     ensure!(found == blob, "blob {number} came back changed");
     Ok(())
 }
@@ -120,7 +146,11 @@ async fn pull(registry: &Registry, number: u32) -> Result<()> {
 async fn expect(answer: reqwest::Response, wanted: StatusCode) -> Result<Vec<u8>> {
     let status = answer.status();
     let body = answer.bytes().await?;
-    ensure!(status == wanted, "{status} instead of {wanted}: {}", String::from_utf8_lossy(&body));
+    ensure!(
+        status == wanted,
+        "{status} instead of {wanted}: {}",
+        String::from_utf8_lossy(&body)
+    );
     Ok(body.to_vec())
 }
 
@@ -133,11 +163,19 @@ struct Registry {
 impl Registry {
     fn new(base: String, token: Option<String>) -> Result<Self> {
         let client = Client::builder().timeout(Duration::from_secs(60)).build()?;
-        Ok(Self { client, base, token })
+        Ok(Self {
+            client,
+            base,
+            token,
+        })
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
+        let url = if path.starts_with("http") {
+            path.to_owned()
+        } else {
+            format!("{}{path}", self.base)
+        };
         let request = self.client.request(method, url);
         match &self.token {
             Some(token) => request.basic_auth("admin", Some(token)),
@@ -146,13 +184,31 @@ impl Registry {
     }
 
     async fn push_blob(&self, blob: &[u8]) -> Result<()> {
-        let answer = self.request(Method::POST, "/v2/bench/packages/blobs/uploads/").send().await?;
-        ensure!(answer.status() == StatusCode::ACCEPTED, "upload did not start: {}", answer.status());
-        let location = answer.headers().get(header::LOCATION).context("upload has no Location")?.to_str()?;
+        let answer = self
+            .request(Method::POST, "/v2/bench/packages/blobs/uploads/")
+            .send()
+            .await?;
+        ensure!(
+            answer.status() == StatusCode::ACCEPTED,
+            "upload did not start: {}",
+            answer.status()
+        );
+        let location = answer
+            .headers()
+            .get(header::LOCATION)
+            .context("upload has no Location")?
+            .to_str()?;
         let separator = if location.contains('?') { '&' } else { '?' };
         let url = format!("{location}{separator}digest={}", Digest::sha256(blob));
-        let request = self.request(Method::PUT, &url).header(header::CONTENT_TYPE, "application/octet-stream");
-        expect(request.body(blob.to_vec()).send().await?, StatusCode::CREATED).await.map(|_| ())
+        let request = self
+            .request(Method::PUT, &url)
+            .header(header::CONTENT_TYPE, "application/octet-stream");
+        expect(
+            request.body(blob.to_vec()).send().await?,
+            StatusCode::CREATED,
+        )
+        .await
+        .map(|_| ())
     }
 }
 
