@@ -40,7 +40,7 @@ separable: ## Build the registry side without the node and the packages
 bench: setup ## Print ratios against peers, measured in the same run
 	@bash .ci/bench.sh
 
-fuzz: ## Fuzz every parser of outside bytes, SECONDS each (default 60)
+fuzz: ## Fuzz every parser of outside bytes (SECONDS_EACH=60)
 	@bash .ci/fuzz.sh
 
 clean: ## Remove what was built
