@@ -1,2 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! registry-client.
+//! The client's half of the trust chain: connect to any OCI registry, pull, verify.
+//!
+//! Reading and publishing are apart. What a node needs (`registry`, `pull`,
+//! `verify`, `trust`, `cache`) has no feature; building, packing, signing and the
+//! command line come with the feature `cli`.
+
+pub mod auth;
+pub mod cache;
+pub mod explain;
+pub mod oci;
+pub mod pull;
+pub mod registry;
+pub mod trust;
+pub mod verify;
+
+mod file;
+mod token;
+
+pub use explain::Explain;

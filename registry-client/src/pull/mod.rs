@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Fetching one target of one version, as bytes that nobody has believed yet.
+
+mod folder;
+
+use std::{fmt, str::FromStr};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use registry_schema::{
+    Digest, PackageName, Reference, exit, manifest::MAX_MANIFEST, media_type, name::RepositoryName,
+    signature::MAX_BUNDLE,
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use self::folder::{WriteError, write_to_dir};
+use crate::{
+    Explain,
+    oci::{Descriptor, Index, Manifest},
+    registry::{MAX_OBJECT_BYTES, Registry, RegistryError},
+};
+
+/// Most signatures of one version that are read.
+pub const MAX_SIGNATURES: usize = 64;
+/// Largest README, in bytes.
+pub const MAX_README_BYTES: u64 = 1 << 20;
+
+/// Which object of a version is wanted: `bpfel`, `bpfeb`, or `os/arch`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Target(String);
+
+impl Target {
+    /// eBPF in this machine's byte order.
+    pub fn native() -> Self {
+        Self(
+            if cfg!(target_endian = "big") {
+                "bpfeb"
+            } else {
+                "bpfel"
+            }
+            .to_owned(),
+        )
+    }
+
+    /// The word for it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Target {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Bytes, written as base64 in text formats.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Blob(pub Vec<u8>);
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD
+            .decode(text)
+            .map(Self)
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// A signature as it was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FetchedSignature {
+    /// A v0.3 bundle, from a referrer.
+    Bundle(Blob),
+    /// A payload and its signature in base64, from a `.sig` tag.
+    SimpleSigning {
+        /// What was signed.
+        payload: Blob,
+        /// The signature in base64.
+        signature: String,
+    },
+}
+
+/// Everything that is needed to decide about one target of one version, unbelieved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchedPackage {
+    /// Host and port of the registry it came from.
+    pub registry: String,
+    /// The package that was asked for.
+    pub package: PackageName,
+    /// The target that was asked for.
+    pub target: Target,
+    /// The index of the version.
+    pub index: Blob,
+    /// The package manifest of the target.
+    pub manifest: Blob,
+    /// The config that the manifest names.
+    pub config: Blob,
+    /// The object that the manifest names.
+    pub object: Blob,
+    /// Signatures of the index.
+    pub signatures: Vec<FetchedSignature>,
+}
+
+impl FetchedPackage {
+    /// The digest of the index: the identity of the version.
+    pub fn digest(&self) -> Digest {
+        Digest::sha256(&self.index.0)
+    }
+}
+
+/// Why a version could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// The registry did not give it.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A document is no JSON, or a member is missing or wrong.
+    #[error("{which} of `{reference}` cannot be read: {reason}")]
+    Malformed {
+        /// Index, package manifest, …
+        which: &'static str,
+        /// What was asked for.
+        reference: String,
+        /// Where and why.
+        reason: String,
+    },
+    /// It is an image of another kind.
+    #[error(
+        "`{reference}` is no package: its artifact type is {found}, not `{}`",
+        media_type::PACKAGE
+    )]
+    NotAPackage {
+        /// What was asked for.
+        reference: String,
+        /// The type it has, quoted, or `absent`.
+        found: String,
+    },
+    /// There is no object for the target.
+    #[error("`{reference}` has no object for target `{target}`; it has {available}")]
+    NoTarget {
+        /// What was asked for.
+        reference: String,
+        /// The target.
+        target: String,
+        /// What there is.
+        available: String,
+    },
+}
+
+impl Explain for PullError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Registry(error) => error.code(),
+            Self::Malformed { .. } => "pull::malformed",
+            Self::NotAPackage { .. } => "pull::not_a_package",
+            Self::NoTarget { .. } => "pull::no_target",
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Registry(error) => error.exit_code(),
+            Self::Malformed { .. } => exit::VERIFICATION,
+            Self::NotAPackage { .. } | Self::NoTarget { .. } => exit::NOT_FOUND,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Registry(error) => return error.help(),
+            Self::Malformed { .. } => {
+                "nothing was kept; ask the publisher to publish it again".to_owned()
+            }
+            Self::NotAPackage { .. } => "pull other images with a container tool".to_owned(),
+            Self::NoTarget { .. } => "name another with `--target`".to_owned(),
+        })
+    }
+}
+
+/// Reads the index of what `reference` names, and its entries.
+///
+/// # Errors
+/// [`PullError::NotAPackage`] for an image of another kind, [`PullError::Malformed`]
+/// if it cannot be read, [`PullError::Registry`] for the rest.
+pub async fn fetch_index(
+    registry: &Registry,
+    reference: &Reference,
+) -> Result<(Vec<u8>, Index), PullError> {
+    let repository = RepositoryName::from(&reference.package);
+    let document = registry
+        .manifest(&repository, &reference.manifest_reference())
+        .await?;
+    let index = parse::<Index>("index", reference, &document.bytes);
+    // An image manifest has no entries either way; its kind is the better answer.
+    let kind = match &index {
+        Ok(index) => index.artifact_type.clone(),
+        Err(_) => parse::<Manifest>("manifest", reference, &document.bytes)
+            .ok()
+            .and_then(|m| m.artifact_type),
+    };
+    match (kind.as_deref(), index) {
+        (Some(media_type::PACKAGE), index) => Ok((document.bytes.to_vec(), index?)),
+        (found, _) => Err(PullError::NotAPackage {
+            reference: reference.to_string(),
+            found: found.map_or_else(
+                || "absent".to_owned(),
+                |found| format!("`{}`", crate::registry::clean(found)),
+            ),
+        }),
+    }
+}
+
+/// Finds the package manifest for `target` among the entries of an index.
+pub(crate) fn entry_for<'a>(index: &'a Index, target: &Target) -> Option<&'a Descriptor> {
+    index.manifests.iter().find(|entry| {
+        entry
+            .annotations
+            .get(media_type::ANNOTATION_TARGET)
+            .is_some_and(|t| t == target.as_str())
+    })
+}
+
+/// Finds the object among the layers of a package manifest.
+pub(crate) fn object_of(manifest: &Manifest) -> Option<&Descriptor> {
+    manifest
+        .layers
+        .iter()
+        .find(|layer| layer.media_type == media_type::OBJECT)
+}
+
+/// Fetches what is needed to verify and load one target of a version.
+///
+/// Sizes are bounded by what the documents promise and by the limits of
+/// [`crate::registry`]; nothing is believed and nothing is written.
+///
+/// # Errors
+/// [`PullError`], by what is missing or broken.
+pub async fn fetch(
+    registry: &Registry,
+    reference: &Reference,
+    target: Target,
+) -> Result<FetchedPackage, PullError> {
+    let repository = RepositoryName::from(&reference.package);
+    let (index_bytes, index) = fetch_index(registry, reference).await?;
+    let entry = entry_for(&index, &target).ok_or_else(|| PullError::NoTarget {
+        reference: reference.to_string(),
+        target: target.to_string(),
+        available: targets(&index),
+    })?;
+    let digest = Digest::sha256(&index_bytes);
+    let contents = async {
+        let manifest_bytes = registry.manifest_of(&repository, entry).await?;
+        let manifest: Manifest = parse("package manifest", reference, &manifest_bytes)?;
+        let layer = object_of(&manifest).ok_or_else(|| PullError::Malformed {
+            which: "package manifest",
+            reference: reference.to_string(),
+            reason: "no layer is an object".to_owned(),
+        })?;
+        let (config, object) = tokio::try_join!(
+            registry.blob(&repository, &manifest.config, MAX_MANIFEST as u64),
+            registry.blob(&repository, layer, MAX_OBJECT_BYTES),
+        )?;
+        Ok::<_, PullError>((manifest_bytes, config, object))
+    };
+    let signatures = fetch_signatures(registry, &repository, &digest);
+    let ((manifest, config, object), signatures) = tokio::try_join!(contents, signatures)?;
+    Ok(FetchedPackage {
+        registry: registry.host().to_owned(),
+        package: reference.package.clone(),
+        target,
+        index: Blob(index_bytes),
+        manifest: Blob(manifest.to_vec()),
+        config: Blob(config.to_vec()),
+        object: Blob(object.to_vec()),
+        signatures,
+    })
+}
+
+/// Fetches the README beside a fetched object, if the package has one.
+///
+/// # Errors
+/// [`PullError::Registry`] if it is promised and does not come.
+pub async fn fetch_readme(
+    registry: &Registry,
+    fetched: &FetchedPackage,
+) -> Result<Option<Vec<u8>>, PullError> {
+    let Ok(manifest) = serde_json::from_slice::<Manifest>(&fetched.manifest.0) else {
+        return Ok(None);
+    };
+    let Some(layer) = manifest
+        .layers
+        .iter()
+        .find(|layer| layer.media_type == media_type::MARKDOWN)
+    else {
+        return Ok(None);
+    };
+    let repository = RepositoryName::from(&fetched.package);
+    Ok(Some(
+        registry
+            .blob(&repository, layer, MAX_README_BYTES)
+            .await?
+            .to_vec(),
+    ))
+}
+
+/// Fetches the signatures of a digest: bundles that refer to it, and where there
+/// are none, those under its `.sig` tag.
+///
+/// # Errors
+/// [`PullError::Registry`] if a signature is promised and does not come as promised.
+pub async fn fetch_signatures(
+    registry: &Registry,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<Vec<FetchedSignature>, PullError> {
+    let mut signatures = Vec::new();
+    let referrers = registry
+        .referrers(repository, digest, media_type::SIGSTORE_BUNDLE)
+        .await?;
+    for referrer in referrers.iter().take(MAX_SIGNATURES) {
+        let bytes = registry.manifest_of(repository, referrer).await?;
+        // What is no manifest, or has no bundle, signs nothing.
+        let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) else {
+            continue;
+        };
+        for layer in manifest
+            .layers
+            .iter()
+            .filter(|layer| layer.media_type == media_type::SIGSTORE_BUNDLE)
+            .take(1)
+        {
+            let bundle = registry.blob(repository, layer, MAX_BUNDLE as u64).await?;
+            signatures.push(FetchedSignature::Bundle(Blob(bundle.to_vec())));
+        }
+    }
+    if signatures.is_empty() {
+        signatures = fetch_simple_signing(registry, repository, digest).await?;
+    }
+    Ok(signatures)
+}
+
+async fn fetch_simple_signing(
+    registry: &Registry,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<Vec<FetchedSignature>, PullError> {
+    let document = match registry.manifest(repository, &digest.tag(".sig")).await {
+        Ok(document) => document,
+        Err(RegistryError::NotFound { .. }) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let Ok(manifest) = serde_json::from_slice::<Manifest>(&document.bytes) else {
+        return Ok(Vec::new());
+    };
+    let mut signatures = Vec::new();
+    for layer in manifest.layers.iter().take(MAX_SIGNATURES) {
+        let Some(signature) = layer.annotations.get(media_type::SIMPLE_SIGNING_SIGNATURE) else {
+            continue;
+        };
+        let payload = registry.blob(repository, layer, MAX_BUNDLE as u64).await?;
+        signatures.push(FetchedSignature::SimpleSigning {
+            payload: Blob(payload.to_vec()),
+            signature: signature.clone(),
+        });
+    }
+    Ok(signatures)
+}
+
+/// The targets of an index, for a sentence.
+fn targets(index: &Index) -> String {
+    let names: Vec<_> = index
+        .manifests
+        .iter()
+        .filter_map(|entry| entry.annotations.get(media_type::ANNOTATION_TARGET))
+        .map(|target| format!("`{}`", crate::registry::clean(target)))
+        .collect();
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(
+    which: &'static str,
+    reference: &Reference,
+    bytes: &[u8],
+) -> Result<T, PullError> {
+    serde_json::from_slice(bytes).map_err(|error| PullError::Malformed {
+        which,
+        reference: reference.to_string(),
+        reason: error.to_string(),
+    })
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Reading: manifests, blobs, tags, and what refers to a manifest.
+
+use bytes::Bytes;
+use registry_schema::{Digest, media_type, name::RepositoryName};
+use reqwest::{
+    Response, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+
+use super::{Context, MAX_MANIFEST_BYTES, Registry, RegistryError, session::apply};
+use crate::{
+    oci::{Descriptor, Index},
+    token::Access,
+};
+
+/// A manifest or index as the registry sent it.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// The exact bytes.
+    pub bytes: Bytes,
+    /// The media type by the registry's word.
+    pub media_type: String,
+}
+
+impl Document {
+    /// The sha256 digest of the bytes.
+    pub fn digest(&self) -> Digest {
+        Digest::sha256(&self.bytes)
+    }
+}
+
+impl Registry {
+    /// Reads the manifest or index behind a tag or a digest.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] if there is none, [`RegistryError::TooLarge`]
+    /// above [`MAX_MANIFEST_BYTES`], [`RegistryError::Damaged`] if a digest was
+    /// asked for and other bytes came, and whatever talking reports.
+    pub async fn manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &str,
+    ) -> Result<Document, RegistryError> {
+        let what = format!("`{repository}:{reference}`").replace(":sha256:", "@sha256:");
+        let context = self.context(&what);
+        let accept = [
+            media_type::OCI_INDEX,
+            media_type::OCI_MANIFEST,
+            media_type::DOCKER_LIST,
+            media_type::DOCKER_MANIFEST,
+        ]
+        .join(", ");
+        let path = format!("manifests/{reference}");
+        let response = self.get(repository, &path, &accept, &context).await?;
+        let content_type = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let media_type = content_type.unwrap_or_default().to_owned();
+        let bytes = body(response, MAX_MANIFEST_BYTES, &context).await?;
+        if let Ok(digest) = reference.parse::<Digest>() {
+            digest
+                .check(&bytes)
+                .map_err(|mismatch| RegistryError::Damaged {
+                    registry: self.host.clone(),
+                    what: what.clone(),
+                    mismatch,
+                })?;
+        }
+        Ok(Document { bytes, media_type })
+    }
+
+    /// Reads the manifest that a descriptor promises, at most its size.
+    ///
+    /// # Errors
+    /// As [`Registry::manifest`].
+    pub async fn manifest_of(
+        &self,
+        repository: &RepositoryName,
+        descriptor: &Descriptor,
+    ) -> Result<Bytes, RegistryError> {
+        let document = self
+            .manifest(repository, descriptor.digest.as_str())
+            .await?;
+        if document.bytes.len() as u64 > descriptor.size {
+            return Err(self
+                .context(descriptor.digest.as_str())
+                .too_large(descriptor.size));
+        }
+        Ok(document.bytes)
+    }
+
+    /// Reads a blob: not a byte more than `descriptor` promises, and never more
+    /// than `limit`.
+    ///
+    /// # Errors
+    /// [`RegistryError::TooLarge`] if the promise or the answer exceeds a limit,
+    /// [`RegistryError::Damaged`] if other bytes came, and whatever talking reports.
+    pub async fn blob(
+        &self,
+        repository: &RepositoryName,
+        descriptor: &Descriptor,
+        limit: u64,
+    ) -> Result<Bytes, RegistryError> {
+        let what = format!("blob `{}` of `{repository}`", descriptor.digest);
+        let context = self.context(&what);
+        if descriptor.size > limit {
+            return Err(context.too_large(limit));
+        }
+        let path = format!("blobs/{}", descriptor.digest);
+        let response = self.get(repository, &path, "*/*", &context).await?;
+        let bytes = body(response, descriptor.size, &context).await?;
+        descriptor
+            .digest
+            .check(&bytes)
+            .map_err(|mismatch| RegistryError::Damaged {
+                registry: self.host.clone(),
+                what: what.clone(),
+                mismatch,
+            })?;
+        Ok(bytes)
+    }
+
+    /// Lists what refers to a manifest and is of one kind, by the referrers API or,
+    /// where a registry has none, by the fallback tag.
+    ///
+    /// # Errors
+    /// Whatever talking reports; a registry that knows of nothing gives an empty list.
+    pub async fn referrers(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        artifact_type: &str,
+    ) -> Result<Vec<Descriptor>, RegistryError> {
+        let index = match self.referrers_api(repository, digest).await? {
+            Some(index) => Some(index),
+            None => self.referrers_tag(repository, digest).await?,
+        };
+        let mut found = index.map(|index| index.manifests).unwrap_or_default();
+        found.retain(|entry| entry.artifact_type.as_deref() == Some(artifact_type));
+        Ok(found)
+    }
+
+    /// The registry's own list, or nothing if it has no referrers API.
+    pub(super) async fn referrers_api(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Index>, RegistryError> {
+        let what = format!("the referrers of `{digest}`");
+        let context = self.context(&what);
+        match self
+            .get(
+                repository,
+                &format!("referrers/{digest}"),
+                media_type::OCI_INDEX,
+                &context,
+            )
+            .await
+        {
+            Ok(response) => {
+                let bytes = body(response, MAX_MANIFEST_BYTES, &context).await?;
+                parse_index(&bytes, &context).map(Some)
+            }
+            Err(
+                RegistryError::NotFound { .. }
+                | RegistryError::Refused {
+                    status: 400 | 405, ..
+                },
+            ) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The list under the fallback tag, or nothing if there is none.
+    pub(super) async fn referrers_tag(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Index>, RegistryError> {
+        match self.manifest(repository, &digest.tag("")).await {
+            Ok(document) => {
+                parse_index(&document.bytes, &self.context("the referrers' tag")).map(Some)
+            }
+            Err(RegistryError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a blob or manifest is there already.
+    pub(super) async fn exists(
+        &self,
+        repository: &RepositoryName,
+        path: &str,
+    ) -> Result<bool, RegistryError> {
+        let context = self.context(path);
+        let proof = self.prove(repository.as_str(), Access::Push).await?;
+        let url = format!("{}/v2/{repository}/{path}", self.base_url());
+        let request = self.http.head(url).header(ACCEPT, "*/*");
+        let response = apply(request, &proof)
+            .send()
+            .await
+            .map_err(|error| context.transport(&error))?;
+        match response.status() {
+            status if status.is_success() => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            status => Err(context.status(status.as_u16(), b"")),
+        }
+    }
+
+    async fn get(
+        &self,
+        repository: &RepositoryName,
+        path: &str,
+        accept: &str,
+        context: &Context<'_>,
+    ) -> Result<Response, RegistryError> {
+        let proof = self.prove(repository.as_str(), Access::Pull).await?;
+        let url = format!("{}/v2/{repository}/{path}", self.base_url());
+        let request = self.http.get(url).header(ACCEPT, accept);
+        let response = apply(request, &proof)
+            .send()
+            .await
+            .map_err(|error| context.transport(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let words = body(response, MAX_MANIFEST_BYTES, context)
+            .await
+            .unwrap_or_default();
+        Err(context.status(status.as_u16(), &words))
+    }
+}
+
+fn parse_index(bytes: &[u8], context: &Context<'_>) -> Result<Index, RegistryError> {
+    serde_json::from_slice(bytes).map_err(|error| context.malformed(error.to_string()))
+}
+
+/// Reads an answer's body, and stops at the first byte beyond `limit`.
+pub(crate) async fn body(
+    mut response: Response,
+    limit: u64,
+    context: &Context<'_>,
+) -> Result<Bytes, RegistryError> {
+    if response
+        .content_length()
+        .is_some_and(|length| length > limit)
+    {
+        return Err(context.too_large(limit));
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| context.transport(&error))?
+    {
+        if (bytes.len() + chunk.len()) as u64 > limit {
+            return Err(context.too_large(limit));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.into())
+}
