@@ -71,7 +71,7 @@ impl Wire {
         left.run(|| {
             ip(&format!(
                 "link add veth0 type veth peer name veth0 netns {peer}"
-            ))
+            ));
         });
         for (end, number) in [(&left, 1), (&right, 2)] {
             end.run(|| {
@@ -116,7 +116,8 @@ impl Wire {
     }
 }
 
-fn ip(arguments: &str) {
+/// Runs `ip` of iproute2 where the calling thread is; `arguments` are split at spaces.
+pub fn ip(arguments: &str) {
     let output = Command::new("ip")
         .args(arguments.split(' '))
         .output()

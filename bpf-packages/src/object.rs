@@ -33,14 +33,12 @@ pub fn require_root() {
 /// Compiles `source`, a path below the packages' folder, into an object; once per process.
 pub fn compile(source: &str) -> Vec<u8> {
     static DONE: LazyLock<Mutex<HashMap<String, Vec<u8>>>> = LazyLock::new(Mutex::default);
-    let mut done = DONE.lock().expect("no test panics while it compiles");
+    let mut done = DONE.lock().expect("what was compiled before did compile");
     if let Some(object) = done.get(source) {
         return object.clone();
     }
-    let object = clang(&root().join(source)).unwrap_or_else(|log| {
-        drop(log.clone());
-        panic!("clang cannot compile {source}:\n{log}")
-    });
+    let object = clang(&root().join(source))
+        .unwrap_or_else(|log| panic!("clang cannot compile {source}:\n{log}"));
     done.insert(source.to_owned(), object.clone());
     object
 }
@@ -73,10 +71,13 @@ pub fn compile_package(name: &str) -> Vec<u8> {
 
 /// Loads the maps of an object; its programs are loaded one by one.
 pub fn open(object: &[u8]) -> Ebpf {
+    // Making a loader reads the kernel's types, which takes longer than all the rest.
+    static LOADER: LazyLock<Mutex<EbpfLoader<'static>>> = LazyLock::new(Mutex::default);
     require_root();
-    EbpfLoader::new()
-        .load(object)
-        .unwrap_or_else(|error| panic!("the object does not load: {error:?}"))
+    let mut loader = LOADER.lock().expect("loading does not panic");
+    let loaded = loader.load(object);
+    drop(loader);
+    loaded.unwrap_or_else(|error| panic!("the object does not load: {error:?}"))
 }
 
 /// Loads the XDP program `function` into the kernel.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The rate limiter, packet by packet and on a wire.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
@@ -282,9 +284,9 @@ fn connections(to: SocketAddr, count: usize) -> usize {
 fn on_a_wire_the_rate_connects_and_the_rest_does_not() {
     object::require_root();
     let wire = Wire::new();
-    let limited = [8080, 8081];
+    let ports = [8080, 8081];
     for mode in [XdpMode::Driver, XdpMode::Skb] {
-        let mut limiter = Limiter::new(&limited, 6, 4).stop_time(&limited);
+        let mut limiter = Limiter::new(&ports, 6, 4).stop_time(&ports);
         // The listeners live on this side; their sockets stay in the namespace they were made in.
         let _listeners: Vec<_> = wire.right.run(|| {
             object::xdp(&mut limiter.0, "limit_syn")

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The sliding window's arithmetic, to the nanosecond, in the kernel.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use aya::TestRunOptions;
 use aya::programs::{TestRun as _, Xdp};
 use bpf_packages::object;
