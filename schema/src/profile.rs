@@ -79,6 +79,9 @@ pub struct MapProfile {
     pub key_size: u32,
     /// Bytes of a value.
     pub value_size: u32,
+    /// Numbers within a value that is a structure, by BTF; empty for plain values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub value_fields: Vec<FieldProfile>,
     /// Number of entries; 0 if the object leaves it to the loader.
     pub max_entries: u32,
     /// `BPF_F_*` flags.
@@ -87,6 +90,19 @@ pub struct MapProfile {
     pub pinned: bool,
     /// Upper bound of memory with one CPU, in bytes.
     pub memory: u64,
+}
+
+/// A number within a structure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FieldProfile {
+    /// Names of the members that lead to it, joined with dots.
+    pub path: String,
+    /// Distance from the start of the structure, in bytes.
+    pub offset: u32,
+    /// Width in bytes: 1, 2, 4 or 8.
+    pub size: u32,
+    /// Whether it is signed.
+    pub signed: bool,
 }
 
 impl MapProfile {
