@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Everything a request needs, cloned into each handler.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::{
+    blob::Blobs,
+    clock::{Clock, Random},
+    config::Config,
+    metrics::Metrics,
+    service::{token::BearerKey, upload::Sessions},
+    store::Db,
+};
+
+/// The registry's parts. Cloning is cheap.
+#[derive(Clone)]
+pub struct App {
+    /// How it was started.
+    pub config: Arc<Config>,
+    /// Where clients reach it; without a trailing slash in [`App::origin`].
+    pub public_url: Arc<Url>,
+    /// The database.
+    pub db: Db,
+    /// The content.
+    pub blobs: Blobs,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+    /// What `/metrics` shows.
+    pub metrics: Arc<Metrics>,
+    /// Signs and checks bearer tokens.
+    pub bearer: Arc<BearerKey>,
+    /// Keeps two requests from continuing one upload at the same time.
+    pub sessions: Arc<Sessions>,
+}
+
+impl App {
+    /// Scheme, host and port under which clients reach the registry, as in
+    /// `http://127.0.0.1:5000`.
+    pub fn origin(&self) -> &str {
+        self.public_url.as_str().trim_end_matches('/')
+    }
+
+    /// Host and port, as in `127.0.0.1:5000`: what stands before a package in a reference.
+    pub fn host(&self) -> &str {
+        self.origin().split_once("://").map_or("", |(_, host)| host)
+    }
+}

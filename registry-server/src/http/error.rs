@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From the errors of services to answers. The only place that knows status codes.
+//!
+//! A handler returns a [`Failure`]; [`shape`] gives it the form that the caller of the
+//! path understands: OCI errors under `/v2`, problem+json under `/api` and the other
+//! machine paths, a page elsewhere.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use registry_schema::api::{PROBLEM, Problem};
+use serde_json::json;
+
+use super::{layers::RequestId, web};
+use crate::{app::App, blob::BlobError, service::ServiceError};
+
+/// How an error looks from outside.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Stable code outside `/v2`.
+    pub kind: &'static str,
+    /// One of the 14 codes of the OCI distribution specification.
+    pub oci: &'static str,
+    /// The sentence to the user.
+    pub detail: String,
+    /// Headers that belong to the answer.
+    pub headers: HeaderMap,
+    /// The scope to ask the token endpoint for, if a token would help.
+    pub scope: Option<String>,
+}
+
+impl Failure {
+    /// An error that only HTTP knows of.
+    pub fn new(
+        status: StatusCode,
+        kind: &'static str,
+        oci: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        let (detail, headers) = (detail.into(), HeaderMap::new());
+        Self {
+            status,
+            kind,
+            oci,
+            detail,
+            headers,
+            scope: None,
+        }
+    }
+
+    /// The same with one more header; a value that is no header is left out.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    /// The same for a request that a bearer token of this scope might be allowed to make.
+    #[must_use]
+    pub fn with_scope(mut self, scope: impl Into<String>) -> Self {
+        self.scope = Some(scope.into());
+        self
+    }
+
+    /// A path that leads nowhere.
+    pub fn no_such_page(path: &str) -> Self {
+        let path: String = path.chars().take(200).collect();
+        let detail = format!("there is nothing at {path}");
+        Self::new(StatusCode::NOT_FOUND, "not-found", "NAME_UNKNOWN", detail)
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        use ServiceError as E;
+        let (status, kind, oci) = match &error {
+            E::Store(_) | E::Unavailable(_) | E::Blob(BlobError::Unsafe) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "TOOMANYREQUESTS",
+            ),
+            E::Blob(blob) => return of_blob(blob, &error),
+            E::Name(_) | E::AccountName(_) => {
+                (StatusCode::BAD_REQUEST, "name-invalid", "NAME_INVALID")
+            }
+            E::Signature(_) => (StatusCode::BAD_REQUEST, "key-invalid", "UNSUPPORTED"),
+            E::Anonymous { .. } | E::BadCredentials | E::Scope { .. } => {
+                (StatusCode::UNAUTHORIZED, "unauthorized", "UNAUTHORIZED")
+            }
+            E::Forbidden { .. } | E::NotAdministrator { .. } => {
+                (StatusCode::FORBIDDEN, "forbidden", "DENIED")
+            }
+            E::NamespaceUnknown(_) => (StatusCode::NOT_FOUND, "namespace-unknown", "NAME_UNKNOWN"),
+            E::NamespaceTaken(_) => (StatusCode::CONFLICT, "namespace-taken", "DENIED"),
+            E::KeyUnknown { .. } => (StatusCode::NOT_FOUND, "key-unknown", "NAME_UNKNOWN"),
+            E::RepositoryUnknown(_) => (StatusCode::NOT_FOUND, "package-unknown", "NAME_UNKNOWN"),
+            E::BlobUnknown { .. } => (StatusCode::NOT_FOUND, "blob-unknown", "BLOB_UNKNOWN"),
+            E::BlobUsed { .. } => (StatusCode::CONFLICT, "blob-used", "DENIED"),
+            E::UploadUnknown(_) => (
+                StatusCode::NOT_FOUND,
+                "upload-unknown",
+                "BLOB_UPLOAD_UNKNOWN",
+            ),
+            E::Offset { .. } => (
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "offset",
+                "BLOB_UPLOAD_INVALID",
+            ),
+            E::ChunkLength { .. } => (StatusCode::BAD_REQUEST, "chunk-length", "SIZE_INVALID"),
+        };
+        let detail = if status.is_server_error() {
+            internal(&error)
+        } else {
+            error.to_string()
+        };
+        let failure = Self::new(status, kind, oci, detail);
+        match &error {
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => {
+                failure.with_header(header::RETRY_AFTER, "5")
+            }
+            E::Scope { repository, action } => {
+                let actions = if *action == "pull" {
+                    "pull"
+                } else {
+                    "pull,push,delete"
+                };
+                failure.with_scope(format!("repository:{repository}:{actions}"))
+            }
+            _ => failure,
+        }
+    }
+}
+
+fn of_blob(blob: &BlobError, error: &ServiceError) -> Failure {
+    let full = |source: &std::io::Error| {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(source.kind(), StorageFull | QuotaExceeded)
+    };
+    let (status, kind, oci) = match blob {
+        BlobError::Io { source, .. } if full(source) => {
+            tracing::error!(%error, "storage is full");
+            let detail = "the registry's storage is full; nothing was stored";
+            return Failure::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "storage-full",
+                "DENIED",
+                detail,
+            );
+        }
+        BlobError::Io { .. } | BlobError::Unsafe | BlobError::Damaged { .. } => {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            return Failure::new(status, "storage", "BLOB_UNKNOWN", internal(error));
+        }
+        BlobError::Digest { .. } => (StatusCode::BAD_REQUEST, "digest-invalid", "DIGEST_INVALID"),
+        BlobError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "SIZE_INVALID"),
+        BlobError::Body(_) => (StatusCode::BAD_REQUEST, "body", "BLOB_UPLOAD_INVALID"),
+        BlobError::NotStaged(_) => (
+            StatusCode::NOT_FOUND,
+            "upload-unknown",
+            "BLOB_UPLOAD_UNKNOWN",
+        ),
+    };
+    Failure::new(status, kind, oci, blob.to_string())
+}
+
+/// Logs the cause of an error that is ours; the user gets no paths and no SQL.
+fn internal(error: &ServiceError) -> String {
+    tracing::error!(%error, "request failed");
+    match error {
+        ServiceError::Blob(BlobError::Unsafe | BlobError::Damaged { .. })
+        | ServiceError::Unavailable(_) => error.to_string(),
+        ServiceError::Store(_) => {
+            "the registry cannot use its database now; try again shortly".to_owned()
+        }
+        _ => "the registry failed; its log says why, under the request's identifier".to_owned(),
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.headers_mut().extend(self.headers.clone());
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Middleware: gives every failed answer the form its path promises.
+pub async fn shape(State(app): State<App>, request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let head = request.method() == axum::http::Method::HEAD;
+    let id = request
+        .extensions()
+        .get::<RequestId>()
+        .map(|id| id.0.clone());
+    let response = next.run(request).await;
+    let (failure, response) = match failure_of(response, &path).await {
+        Ok(found) => found,
+        Err(response) => return response,
+    };
+    let mut shaped = if head {
+        (failure.status, Body::empty()).into_response()
+    } else if is_oci(&path) {
+        let body = json!({"errors": [{"code": failure.oci, "message": failure.detail}]});
+        (failure.status, Json(body)).into_response()
+    } else if is_machine(&path) {
+        let mut response = (failure.status, Json(problem(&failure, id))).into_response();
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+        response
+    } else {
+        web::error_page(&app, &problem(&failure, id))
+    };
+    shaped.headers_mut().extend(failure.headers.clone());
+    *shaped.extensions_mut() = response.extensions().clone();
+    if failure.status == StatusCode::UNAUTHORIZED {
+        challenge(&app, &failure, shaped.headers_mut());
+    }
+    shaped
+}
+
+/// The failure that a response carries, or that an extractor of the framework put into
+/// plain text; the response itself if it is none.
+async fn failure_of(mut response: Response, path: &str) -> Result<(Failure, Response), Response> {
+    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+        return Ok((failure, response));
+    }
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let plain = kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if !response.status().is_client_error() || !plain {
+        return Err(response);
+    }
+    let status = response.status();
+    let (parts, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, 4096).await.unwrap_or_default();
+    let mut detail = String::from_utf8_lossy(&body).into_owned();
+    if detail.is_empty() {
+        detail = format!("{} {path}", status.canonical_reason().unwrap_or("refused"));
+    }
+    let mut failure = Failure::new(status, "request-invalid", "UNSUPPORTED", detail);
+    if let Some(allow) = parts.headers.get(header::ALLOW) {
+        failure.headers.insert(header::ALLOW, allow.clone());
+    }
+    Ok((failure, Response::from_parts(parts, Body::empty())))
+}
+
+fn is_oci(path: &str) -> bool {
+    path == "/v2" || path.starts_with("/v2/") || path == "/token"
+}
+
+fn is_machine(path: &str) -> bool {
+    path.starts_with("/api/") || matches!(path, "/metrics" | "/healthz" | "/readyz")
+}
+
+fn problem(failure: &Failure, request_id: Option<String>) -> Problem {
+    Problem {
+        kind: failure.kind.to_owned(),
+        title: failure
+            .status
+            .canonical_reason()
+            .unwrap_or("Error")
+            .to_owned(),
+        status: failure.status.as_u16(),
+        detail: failure.detail.clone(),
+        request_id,
+    }
+}
+
+/// Says how to log in. One scheme per header line, Bearer first: several clients read
+/// only the first line.
+fn challenge(app: &App, failure: &Failure, headers: &mut HeaderMap) {
+    let (origin, service) = (app.origin(), app.host());
+    let scope = failure
+        .scope
+        .as_ref()
+        .map(|scope| format!(",scope=\"{scope}\""));
+    let scope = scope.unwrap_or_default();
+    headers.remove(header::WWW_AUTHENTICATE);
+    for line in [
+        format!("Bearer realm=\"{origin}/token\",service=\"{service}\"{scope}"),
+        format!("Basic realm=\"{service}\""),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(&line) {
+            headers.append(header::WWW_AUTHENTICATE, value);
+        }
+    }
+}

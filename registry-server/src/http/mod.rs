@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The route table: every URL of the product begins here.
+
+pub mod api;
+pub mod error;
+pub mod extract;
+pub mod health;
+pub mod layers;
+pub mod oci;
+pub mod serve;
+pub mod web;
+
+use axum::{
+    Router,
+    http::Uri,
+    routing::{any, get},
+};
+
+use self::error::Failure;
+use crate::app::App;
+
+pub use layers::{RequestId, RouteLabel};
+pub use serve::serve;
+
+/// All routes with all layers.
+pub fn router(app: App) -> Router {
+    let routes = Router::new()
+        // Clients of the OCI distribution specification, and their token endpoint.
+        .route("/v2", any(oci::dispatch))
+        .route("/v2/", any(oci::dispatch))
+        .route("/v2/{*path}", any(oci::dispatch))
+        .route("/token", get(oci::token::grant))
+        // The REST API: `bpfpkg` and anybody's scripts.
+        .nest("/api/v1", api::routes())
+        // The catalogue, for people.
+        .merge(web::routes())
+        // Whatever watches this process.
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .fallback(nothing);
+    layers::wrap(routes, &app).with_state(app)
+}
+
+async fn nothing(uri: Uri) -> Failure {
+    Failure::no_such_page(uri.path())
+}

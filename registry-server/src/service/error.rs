@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Why a service did not do what was asked. Each variant is a sentence to the user.
+
+use registry_schema::{
+    Digest,
+    name::{NameError, RepositoryName},
+    signature::{Fingerprint, SignatureError},
+};
+
+use crate::{blob::BlobError, store::StoreError};
+
+/// The one error of the service layer; `http/error.rs` gives it a status code.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
+pub enum ServiceError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The content store failed, or refused a body.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// A name is malformed.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A key or signature is malformed.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// The namespace has no such key.
+    #[error("namespace `{namespace}` has no key {fingerprint}")]
+    KeyUnknown {
+        namespace: String,
+        fingerprint: Fingerprint,
+    },
+    /// Nobody is logged in, and this needs somebody.
+    #[error("log in first: `bpfpkg login {host} --user NAME --password-stdin`")]
+    Anonymous { host: String },
+    /// A password or token is wrong, expired or revoked.
+    #[error("the user name or token is wrong, expired or revoked; log in again with a valid token")]
+    BadCredentials,
+    /// The bearer token does not cover the request; a client asks for another one.
+    #[error(
+        "the bearer token does not allow `{action}` on {repository}; ask the token endpoint for that scope"
+    )]
+    Scope {
+        repository: RepositoryName,
+        action: &'static str,
+    },
+    /// A known account may see this, but not change it.
+    #[error("`{account}` may not {action} in namespace `{namespace}`; ask one of its owners")]
+    Forbidden {
+        account: String,
+        action: &'static str,
+        namespace: String,
+    },
+    /// Only administrators may do this.
+    #[error("`{account}` is no administrator; only administrators may {action}")]
+    NotAdministrator {
+        account: String,
+        action: &'static str,
+    },
+    /// The namespace does not exist, or the caller may not know that it does.
+    #[error(
+        "namespace `{0}` does not exist here, or is not yours; make it with `bpfpkg namespace create {0}`"
+    )]
+    NamespaceUnknown(String),
+    /// The namespace exists already.
+    #[error("namespace `{0}` exists already; choose another name")]
+    NamespaceTaken(String),
+    /// Nothing was ever pushed there.
+    #[error("repository {0} is not known here")]
+    RepositoryUnknown(RepositoryName),
+    /// The repository has no such blob.
+    #[error("blob {digest} is not in {repository}")]
+    BlobUnknown {
+        repository: RepositoryName,
+        digest: Digest,
+    },
+    /// A blob cannot be deleted while a manifest points at it.
+    #[error("blob {digest} is used by manifest {user}; delete that first")]
+    BlobUsed { digest: Digest, user: Digest },
+    /// There is no such upload, or it is another account's.
+    #[error("upload `{0}` is not known; begin a new one")]
+    UploadUnknown(String),
+    /// A chunk does not begin where the upload ends.
+    #[error("the chunk begins at {given}, but {offset} bytes have arrived; continue there")]
+    Offset { id: String, given: u64, offset: u64 },
+    /// The body is not as long as its range says.
+    #[error("the chunk is {actual} bytes long, but its range says {expected}")]
+    ChunkLength {
+        id: String,
+        expected: u64,
+        actual: u64,
+    },
+    /// The registry is stopping or overloaded.
+    #[error("the registry cannot do this now ({0}); try again shortly")]
+    Unavailable(&'static str),
+    /// An account name is malformed.
+    #[error("`{0}` is no account name; use 1 to 64 lower-case letters, digits, `.`, `_` or `-`")]
+    AccountName(String),
+}

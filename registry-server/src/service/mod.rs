@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The rules. Services know no HTTP and no SQL; each function takes the [`App`](crate::app::App)
+//! and, where rights matter, the [`Caller`](access::Caller).
+
+pub mod access;
+pub mod error;
+pub mod health;
+pub mod namespace;
+pub mod signature;
+pub mod start;
+pub mod token;
+pub mod upload;
+
+pub use error::ServiceError;

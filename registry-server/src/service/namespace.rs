@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Namespaces and their keys.
+
+use registry_schema::{
+    Namespace,
+    api::{NamespaceDetail, NamespaceKey, Visibility},
+    signature::{Fingerprint, PublicKey},
+};
+
+use super::{
+    ServiceError,
+    access::{self, Caller, Right},
+};
+use crate::{
+    app::App,
+    store::{self, StoreError, namespaces::Key},
+};
+
+/// Names that a path of the product or a tag has taken.
+const RESERVED: [&str; 10] = [
+    "api", "v2", "token", "search", "packages", "static", "log", "account", "admin", "library",
+];
+
+/// Makes a namespace whose owner is the caller.
+///
+/// # Errors
+/// [`ServiceError::Anonymous`], [`ServiceError::NamespaceTaken`].
+pub async fn create(
+    app: &App,
+    caller: &Caller,
+    name: &Namespace,
+    visibility: Visibility,
+) -> Result<NamespaceDetail, ServiceError> {
+    let account = caller.known(app)?;
+    if RESERVED.contains(&name.as_str()) {
+        return Err(ServiceError::NamespaceTaken(name.to_string()));
+    }
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let word = match visibility {
+        Visibility::Public => "public",
+        Visibility::Private => "private",
+    };
+    if !store::namespaces::insert(&mut tx, name.as_str(), word, &account.name, now).await? {
+        return Err(ServiceError::NamespaceTaken(name.to_string()));
+    }
+    store::namespaces::set_member(&mut tx, name.as_str(), &account.name, "owner", now).await?;
+    tx.commit().await?;
+    tracing::info!(namespace = %name, account = account.name, "namespace created");
+    Ok(NamespaceDetail {
+        name: name.clone(),
+        visibility,
+        created_at: now,
+        packages: 0,
+    })
+}
+
+/// The namespaces that the caller may read, by name.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub async fn list(app: &App, caller: &Caller) -> Result<Vec<NamespaceDetail>, ServiceError> {
+    let mut readable = Vec::new();
+    for namespace in store::namespaces::list(&app.db).await? {
+        if access::right(app, caller, &namespace.name).await? >= Right::Read {
+            readable.push(detail(namespace)?);
+        }
+    }
+    Ok(readable)
+}
+
+/// One namespace.
+///
+/// # Errors
+/// [`ServiceError::NamespaceUnknown`], also if the caller may not read it.
+pub async fn get(
+    app: &App,
+    caller: &Caller,
+    name: &Namespace,
+) -> Result<NamespaceDetail, ServiceError> {
+    demand_read(app, caller, name).await?;
+    let found = store::namespaces::find(&app.db, name.as_str()).await?;
+    detail(found.ok_or_else(|| ServiceError::NamespaceUnknown(name.to_string()))?)
+}
+
+fn detail(row: store::namespaces::Namespace) -> Result<NamespaceDetail, ServiceError> {
+    let corrupt = |reason: String| StoreError::Corrupt {
+        table: "namespaces",
+        column: "name",
+        value: row.name.clone(),
+        reason,
+    };
+    let name = row
+        .name
+        .parse()
+        .map_err(|error| corrupt(format!("{error}")))?;
+    let visibility = if row.visibility == "public" {
+        Visibility::Public
+    } else {
+        Visibility::Private
+    };
+    let packages = u64::try_from(row.packages).unwrap_or(0);
+    Ok(NamespaceDetail {
+        name,
+        visibility,
+        created_at: row.created_at,
+        packages,
+    })
+}
+
+async fn demand_read(app: &App, caller: &Caller, name: &Namespace) -> Result<(), ServiceError> {
+    if access::right(app, caller, name.as_str()).await? >= Right::Read {
+        Ok(())
+    } else {
+        Err(ServiceError::NamespaceUnknown(name.to_string()))
+    }
+}
+
+/// The keys of a namespace that count today, oldest first, with the evidence for each.
+///
+/// # Errors
+/// [`ServiceError::NamespaceUnknown`], also if the caller may not read it.
+pub async fn keys(
+    app: &App,
+    caller: &Caller,
+    name: &Namespace,
+) -> Result<Vec<NamespaceKey>, ServiceError> {
+    demand_read(app, caller, name).await?;
+    let mut keys = Vec::new();
+    for key in store::namespaces::keys(&app.db, name.as_str()).await? {
+        keys.push(evidence(app, name, key).await?);
+    }
+    Ok(keys)
+}
+
+async fn evidence(app: &App, name: &Namespace, key: Key) -> Result<NamespaceKey, ServiceError> {
+    let versions_signed =
+        store::signatures::signed_by(&app.db, name.as_str(), &key.fingerprint).await?;
+    Ok(NamespaceKey {
+        fingerprint: key.fingerprint.parse()?,
+        pem: key.pem,
+        registered_at: key.added_at,
+        registered_by: key.added_by,
+        versions_signed,
+    })
+}
+
+/// Registers a key, and looks again at the signatures that arrived before it. A key that
+/// is registered already stays as it is.
+///
+/// # Errors
+/// [`ServiceError::Signature`] if the PEM holds no usable key; the errors of
+/// [`access::demand_owner`].
+pub async fn add_key(
+    app: &App,
+    caller: &Caller,
+    name: &Namespace,
+    pem: &str,
+) -> Result<NamespaceKey, ServiceError> {
+    access::demand_owner(app, caller, name.as_str(), "add keys").await?;
+    let key = PublicKey::from_pem(pem)?;
+    let fingerprint = key.fingerprint();
+    let row = Key {
+        fingerprint: fingerprint.to_string(),
+        pem: key.to_pem(),
+        added_at: app.clock.now(),
+        added_by: caller.name().to_owned(),
+    };
+    let mut tx = app.db.begin().await?;
+    if store::namespaces::add_key(&mut tx, name.as_str(), &row).await? {
+        super::signature::review(app, &mut tx, name).await?;
+        tx.commit().await?;
+        tracing::info!(namespace = %name, %fingerprint, account = caller.name(), "key registered");
+    }
+    let keys = keys(app, caller, name).await?;
+    let found = keys.into_iter().find(|key| key.fingerprint == fingerprint);
+    found.ok_or_else(|| ServiceError::KeyUnknown {
+        namespace: name.to_string(),
+        fingerprint,
+    })
+}
+
+/// Removes a key: its signatures no longer count.
+///
+/// # Errors
+/// [`ServiceError::KeyUnknown`]; the errors of [`access::demand_owner`].
+pub async fn remove_key(
+    app: &App,
+    caller: &Caller,
+    name: &Namespace,
+    fingerprint: &Fingerprint,
+) -> Result<(), ServiceError> {
+    access::demand_owner(app, caller, name.as_str(), "remove keys").await?;
+    let mut tx = app.db.begin().await?;
+    let text = fingerprint.to_string();
+    if !store::namespaces::remove_key(&mut tx, name.as_str(), &text, app.clock.now()).await? {
+        return Err(ServiceError::KeyUnknown {
+            namespace: name.to_string(),
+            fingerprint: *fingerprint,
+        });
+    }
+    super::signature::review(app, &mut tx, name).await?;
+    tx.commit().await?;
+    tracing::info!(namespace = %name, %fingerprint, account = caller.name(), "key removed");
+    Ok(())
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What happens once, before the first request.
+
+use super::{ServiceError, token};
+use crate::{app::App, clock::Random, store, store::Db};
+
+/// The account that the first start makes.
+pub const ADMINISTRATOR: &str = "admin";
+
+/// A secret of this installation, made at the first start.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub async fn secret(db: &Db, random: &Random, name: &str) -> Result<String, ServiceError> {
+    if let Some(secret) = store::settings::find(db, name).await? {
+        return Ok(secret);
+    }
+    let mut tx = db.begin().await?;
+    store::settings::insert(&mut tx, name, &hex::encode(random.bytes::<32>())).await?;
+    tx.commit().await?;
+    // Another replica may have been first: what is stored counts.
+    store::settings::find(db, name)
+        .await?
+        .ok_or(ServiceError::Unavailable(
+            "a secret was not kept by the database",
+        ))
+}
+
+/// Makes the administrator's account and first token if there is no account at all.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub async fn first_token(app: &App) -> Result<Option<String>, ServiceError> {
+    if store::accounts::count(&app.db).await? > 0 {
+        return Ok(None);
+    }
+    let issued = token::issue_unchecked(app, ADMINISTRATOR, true, "first start", None).await?;
+    Ok(Some(issued.text))
+}
+
+/// Ends uploads that have expired, and removes staged bytes that no upload owns.
+///
+/// # Errors
+/// [`ServiceError::Store`] or [`ServiceError::Blob`].
+pub async fn sweep_uploads(app: &App) -> Result<(), ServiceError> {
+    let mut tx = app.db.begin().await?;
+    let expired = store::uploads::expire(&mut tx, app.clock.now()).await?;
+    tx.commit().await?;
+    let mut removed = 0;
+    for id in app.blobs.staged_ids()? {
+        if store::uploads::find(&app.db, &id).await?.is_none() {
+            app.blobs.discard(&id).await?;
+            removed += 1;
+        }
+    }
+    if expired > 0 || removed > 0 {
+        tracing::info!(expired, removed, "swept uploads");
+    }
+    Ok(())
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From a configuration to a running registry, and back to a closed one.
+
+use std::{fs::File, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use url::Url;
+
+use crate::{
+    app::App,
+    blob::{BlobError, Blobs},
+    clock::{Clock, Random},
+    config::Config,
+    http,
+    service::{ServiceError, start as first, token::BearerKey},
+    store::{Db, StoreError},
+};
+
+/// Why the registry did not start.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
+pub enum StartError {
+    /// The data directory cannot be used.
+    #[error("data directory {} cannot be used: {source}; give one that you may write with --data", path.display())]
+    Data {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    /// Another server has the data directory.
+    #[error("data directory {} belongs to a registry that is running; stop it, or give another directory with --data", path.display())]
+    InUse { path: PathBuf },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; give another address with --listen")]
+    Listen {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+    /// The public URL cannot stand before a path.
+    #[error("public URL `{url}` must be http or https with a host and nothing behind it")]
+    PublicUrl { url: Url },
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The blob directory cannot be opened.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// A first step failed.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+/// A running registry.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// Where clients reach it, as in `http://127.0.0.1:5000`.
+    pub origin: String,
+    /// The administrator's token, if this was the first start on this data.
+    pub admin_token: Option<String>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Takes no more connections, lets running requests end, closes the database.
+    pub async fn shutdown(self) {
+        self.stop.send_replace(true);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the server did not end well");
+        }
+    }
+}
+
+/// Starts a registry with the machine's clock and randomness.
+///
+/// # Errors
+/// [`StartError`]; nothing is left running.
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    start_with(config, Clock::system(), Random::system()).await
+}
+
+/// Starts a registry with the clock and randomness of a test.
+///
+/// # Errors
+/// [`StartError`]; nothing is left running.
+pub async fn start_with(
+    config: Config,
+    clock: Clock,
+    random: Random,
+) -> Result<Running, StartError> {
+    let lock = lock(&config)?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|source| StartError::Listen {
+            address: config.listen,
+            source,
+        })?;
+    let addr = listener.local_addr().map_err(|source| StartError::Listen {
+        address: config.listen,
+        source,
+    })?;
+    let (app, admin_token) = open(config, addr, clock, random).await?;
+    let (stop, stopped) = watch::channel(false);
+    let (origin, drain) = (app.origin().to_owned(), app.config.drain());
+    let task = tokio::spawn(async move {
+        http::serve(listener, http::router(app.clone()), stopped, drain).await;
+        app.db.close().await;
+        drop(lock);
+    });
+    Ok(Running {
+        addr,
+        origin,
+        admin_token,
+        stop,
+        task,
+    })
+}
+
+/// Opens database and blobs, and makes the administrator at the first start. Gives the
+/// application without a listener; `addr` is where clients will reach it.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn open(
+    config: Config,
+    addr: SocketAddr,
+    clock: Clock,
+    random: Random,
+) -> Result<(App, Option<String>), StartError> {
+    let public_url = public_url(&config, addr)?;
+    let blobs = Blobs::open(&config.data)?;
+    let db = match &config.database {
+        Some(url) => Db::postgres(url).await?,
+        None => Db::sqlite(&config.data.join("registry.db")).await?,
+    };
+    let secret = first::secret(&db, &random, "bearer-key").await?;
+    let app = App {
+        config: Arc::new(config),
+        public_url: Arc::new(public_url),
+        db,
+        blobs,
+        clock,
+        random,
+        metrics: Arc::default(),
+        bearer: Arc::new(BearerKey::new(secret.as_bytes())),
+        sessions: Arc::default(),
+    };
+    first::sweep_uploads(&app).await?;
+    let admin_token = first::first_token(&app).await?;
+    Ok((app, admin_token))
+}
+
+fn public_url(config: &Config, addr: SocketAddr) -> Result<Url, StartError> {
+    let url = match &config.public_url {
+        Some(url) => url.clone(),
+        None => format!("http://{addr}")
+            .parse()
+            .map_err(|_| StartError::Listen {
+                address: addr,
+                source: std::io::Error::other("the address makes no URL"),
+            })?,
+    };
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let fits = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && bare
+        && url.username().is_empty()
+        && url.password().is_none();
+    if fits {
+        Ok(url)
+    } else {
+        Err(StartError::PublicUrl { url })
+    }
+}
+
+/// Makes the data directory, and keeps every other server out of it while the file is open.
+fn lock(config: &Config) -> Result<File, StartError> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    let path = &config.data;
+    let data = |source| StartError::Data {
+        path: path.clone(),
+        source,
+    };
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(data)?;
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path.join("lock"))
+        .map_err(data)?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StartError::InUse { path: path.clone() }),
+        Err(error) => Err(data(error.into())),
+    }
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The database. All SQL of the product is in this folder, one text for both engines.
+//!
+//! Reads take `&Db`, writes take `&mut Tx`. A statement is a `const` beside its one
+//! function; a test prepares each of them on SQLite and on PostgreSQL.
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    postgres::PgPoolOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+/// Runs one expression for whichever engine `$x` is: `on!(Db, db, c => …)` with `c` a
+/// pool, `on!(Tx, tx, c => …)` with `c` a transaction.
+macro_rules! on {
+    ($of:ident, $x:expr, $c:ident => $body:expr) => {
+        match $x {
+            $crate::store::$of::Sqlite($c, ..) => $body,
+            $crate::store::$of::Postgres($c) => $body,
+        }
+    };
+}
+
+pub mod accounts;
+pub mod blobs;
+pub mod changes;
+pub mod manifests;
+pub mod namespaces;
+pub mod packages;
+pub mod repositories;
+pub mod settings;
+pub mod signatures;
+pub mod tags;
+pub mod tokens;
+pub mod uploads;
+
+/// How long a writer waits for another before it gives up.
+const BUSY: Duration = Duration::from_secs(20);
+/// How many connections read at the same time.
+const READERS: u32 = 8;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../schema/migrations");
+
+/// Why the database did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
+pub enum StoreError {
+    /// The database cannot be opened or reached.
+    #[error("database {place} cannot be opened: {source}")]
+    Connect { place: String, source: sqlx::Error },
+    /// The tables cannot be brought to this release's form.
+    #[error("database {place} cannot be brought to this release's tables: {source}")]
+    Migrate {
+        place: String,
+        source: sqlx::migrate::MigrateError,
+    },
+    /// A statement failed, or the database went away.
+    #[error("the database refused a statement: {0}")]
+    Statement(#[from] sqlx::Error),
+    /// A cell holds what this release cannot have written.
+    #[error("table {table} has `{value}` in column {column}, which is not possible: {reason}")]
+    Corrupt {
+        table: &'static str,
+        column: &'static str,
+        value: String,
+        reason: String,
+    },
+}
+
+/// An open database.
+#[derive(Debug, Clone)]
+pub enum Db {
+    /// SQLite: a pool that reads, and the one connection that writes.
+    Sqlite(SqlitePool, SqlitePool),
+    /// PostgreSQL.
+    Postgres(PgPool),
+}
+
+/// A write transaction; dropped without [`Tx::commit`], it never happened.
+#[derive(Debug)]
+pub enum Tx {
+    /// On SQLite.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// On PostgreSQL.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Db {
+    /// Opens the SQLite database at `path`, made if absent, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Connect`] or [`StoreError::Migrate`] with the path.
+    pub async fn sqlite(path: &Path) -> Result<Self, StoreError> {
+        let place = path.display().to_string();
+        let connect = |source| StoreError::Connect {
+            place: place.clone(),
+            source,
+        };
+        // FULL, not NORMAL: with WAL, NORMAL may lose the last commits on power failure,
+        // and a push that was answered 201 must not disappear.
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(BUSY)
+            .connect_with(options.clone())
+            .await
+            .map_err(connect)?;
+        MIGRATIONS
+            .run(&writer)
+            .await
+            .map_err(|source| StoreError::Migrate {
+                place: place.clone(),
+                source,
+            })?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(BUSY)
+            .connect_with(options.create_if_missing(false))
+            .await
+            .map_err(connect)?;
+        Ok(Self::Sqlite(readers, writer))
+    }
+
+    /// Connects to PostgreSQL at `url` and brings the tables up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Connect`] or [`StoreError::Migrate`]; neither shows the URL, which
+    /// may hold a password.
+    pub async fn postgres(url: &str) -> Result<Self, StoreError> {
+        let place = "PostgreSQL".to_owned();
+        let pool = PgPoolOptions::new()
+            .max_connections(READERS * 2)
+            .acquire_timeout(BUSY)
+            .connect(url)
+            .await
+            .map_err(|source| StoreError::Connect {
+                place: place.clone(),
+                source,
+            })?;
+        MIGRATIONS
+            .run(&pool)
+            .await
+            .map_err(|source| StoreError::Migrate { place, source })?;
+        Ok(Self::Postgres(pool))
+    }
+
+    /// Begins a write. On SQLite `begin immediate`: a transaction that reads first and
+    /// writes later would otherwise fail when another wrote in between.
+    ///
+    /// # Errors
+    /// [`StoreError::Statement`] if no connection is free in time.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(match self {
+            Self::Sqlite(_, writer) => Tx::Sqlite(writer.begin_with("begin immediate").await?),
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// [`StoreError::Statement`] if it gives none.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        const PING: &str = "select 1";
+        on!(Db, self, c => sqlx::query(PING).execute(c).await.map(|_| ()))?;
+        Ok(())
+    }
+
+    /// Closes all connections; what was committed is on disk.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(readers, writer) => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Tx {
+    /// Makes the writes durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Statement`]; then none of them happened.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        }?)
+    }
+}
+
+/// Reads a cell that the server wrote in a checked form.
+fn cell<T>(table: &'static str, column: &'static str, value: &str) -> Result<T, StoreError>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    value.parse().map_err(|error: T::Err| StoreError::Corrupt {
+        table,
+        column,
+        value: value.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+/// A size or count as both databases keep it.
+fn count(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A size or count as the program uses it; a constraint keeps it from being negative.
+fn uncount(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Tables `namespaces`, `namespace_members` and `namespace_keys`.
+
+use chrono::{DateTime, Utc};
+
+use super::{Db, StoreError, Tx};
+
+/// A namespace as it is kept.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Namespace {
+    /// Its name.
+    pub name: String,
+    /// `public` or `private`.
+    pub visibility: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// How many packages it has.
+    pub packages: i64,
+}
+
+/// A public key of a namespace.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Key {
+    /// `SHA256:…` of the key.
+    pub fingerprint: String,
+    /// The key as SubjectPublicKeyInfo PEM.
+    pub pem: String,
+    /// Since when its signatures count.
+    pub added_at: DateTime<Utc>,
+    /// The account that added it.
+    pub added_by: String,
+}
+
+const INSERT: &str = "insert into namespaces (name, visibility, created_at, created_by) values ($1, $2, $3, $4) \
+     on conflict (name) do nothing";
+
+/// Adds a namespace; `false` if the name is taken.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn insert(
+    tx: &mut Tx,
+    name: &str,
+    visibility: &str,
+    account: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let rows = on!(Tx, tx, c => sqlx::query(INSERT).bind(name).bind(visibility).bind(now).bind(account)
+        .execute(&mut **c).await.map(|done| done.rows_affected()))?;
+    Ok(rows > 0)
+}
+
+const FIND: &str = "select n.name, n.visibility, n.created_at, \
+     (select count(*) from packages p where p.namespace = n.name) as packages \
+     from namespaces n where n.name = $1";
+
+/// The namespace called `name`.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn find(db: &Db, name: &str) -> Result<Option<Namespace>, StoreError> {
+    Ok(on!(Db, db, c => sqlx::query_as(FIND).bind(name).fetch_optional(c).await)?)
+}
+
+const LIST: &str = "select n.name, n.visibility, n.created_at, \
+     (select count(*) from packages p where p.namespace = n.name) as packages \
+     from namespaces n order by n.name";
+
+/// All namespaces, by name.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn list(db: &Db) -> Result<Vec<Namespace>, StoreError> {
+    Ok(on!(Db, db, c => sqlx::query_as(LIST).fetch_all(c).await)?)
+}
+
+const SET_MEMBER: &str = "insert into namespace_members (namespace, account, role, added_at) values ($1, $2, $3, $4) \
+     on conflict (namespace, account) do update set role = excluded.role";
+
+/// Gives `account` a role in the namespace: `owner`, `publisher` or `reader`.
+///
+/// # Errors
+/// [`StoreError::Statement`], also if namespace or account does not exist.
+pub async fn set_member(
+    tx: &mut Tx,
+    namespace: &str,
+    account: &str,
+    role: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    on!(Tx, tx, c => sqlx::query(SET_MEMBER).bind(namespace).bind(account).bind(role).bind(now)
+        .execute(&mut **c).await.map(|_| ()))?;
+    Ok(())
+}
+
+const ROLE: &str = "select role from namespace_members where namespace = $1 and account = $2";
+
+/// The role of `account` in the namespace, if it has one.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn role(db: &Db, namespace: &str, account: &str) -> Result<Option<String>, StoreError> {
+    Ok(
+        on!(Db, db, c => sqlx::query_scalar(ROLE).bind(namespace).bind(account).fetch_optional(c).await)?,
+    )
+}
+
+const ADD_KEY: &str = "insert into namespace_keys (namespace, fingerprint, pem, added_at, added_by) values ($1, $2, $3, $4, $5) \
+     on conflict (namespace, fingerprint) do update \
+     set removed_at = null, added_at = excluded.added_at, added_by = excluded.added_by \
+     where namespace_keys.removed_at is not null";
+
+/// Adds a key, also one that was removed before; `false` if it is there already.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn add_key(tx: &mut Tx, namespace: &str, key: &Key) -> Result<bool, StoreError> {
+    let rows = on!(Tx, tx, c => sqlx::query(ADD_KEY).bind(namespace).bind(&key.fingerprint).bind(&key.pem)
+        .bind(key.added_at).bind(&key.added_by).execute(&mut **c).await.map(|done| done.rows_affected()))?;
+    Ok(rows > 0)
+}
+
+const REMOVE_KEY: &str = "update namespace_keys set removed_at = $3 where namespace = $1 and fingerprint = $2 and removed_at is null";
+
+/// Removes a key; `false` if the namespace has none of that fingerprint.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn remove_key(
+    tx: &mut Tx,
+    namespace: &str,
+    fingerprint: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let rows = on!(Tx, tx, c => sqlx::query(REMOVE_KEY).bind(namespace).bind(fingerprint).bind(now)
+        .execute(&mut **c).await.map(|done| done.rows_affected()))?;
+    Ok(rows > 0)
+}
+
+const KEYS: &str = "select fingerprint, pem, added_at, added_by from namespace_keys \
+                    where namespace = $1 and removed_at is null order by added_at, fingerprint";
+
+/// The keys of a namespace that count today, oldest first.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn keys(db: &Db, namespace: &str) -> Result<Vec<Key>, StoreError> {
+    Ok(on!(Db, db, c => sqlx::query_as(KEYS).bind(namespace).fetch_all(c).await)?)
+}
+
+/// The same within a transaction, so that a key added meanwhile is not missed.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn keys_in(tx: &mut Tx, namespace: &str) -> Result<Vec<Key>, StoreError> {
+    Ok(on!(Tx, tx, c => sqlx::query_as(KEYS).bind(namespace).fetch_all(&mut **c).await)?)
+}
