@@ -212,18 +212,41 @@ pub fn verify(
     asked: &Asked,
     trust: &TrustStore,
 ) -> Result<VerifiedPackage, VerifyError> {
-    let package = || asked.package.clone();
-    if let Some(digest) = &asked.digest {
-        digest
-            .check(&fetched.index.0)
-            .map_err(|mismatch| VerifyError::Index {
-                package: package(),
-                mismatch: Box::new(mismatch),
-            })?;
-    }
-    let digest = fetched.digest();
-    let signer = check_signatures(&fetched.signatures, &digest, asked, trust)?;
+    check_index(fetched, asked)?;
+    let signer = check_signatures(&fetched.signatures, &fetched.digest(), asked, trust)?;
+    let contents = contents(fetched, asked)?;
+    Ok(VerifiedPackage {
+        registry: asked.registry.clone(),
+        manifest: contents.manifest,
+        target: asked.target.clone(),
+        digest: contents.digest,
+        object_digest: contents.object_digest,
+        object: contents.object,
+        signer,
+    })
+}
 
+/// What an index leads to. Says nothing about who made it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contents {
+    /// What the package declares.
+    pub manifest: PackageManifest,
+    /// The digest of the index.
+    pub digest: Digest,
+    /// The digest of the object.
+    pub object_digest: Digest,
+    /// The object.
+    pub object: Blob,
+}
+
+/// Decides whether `fetched` is what was `asked` for, whoever published it: for those
+/// who choose to take packages that nobody signed.
+///
+/// # Errors
+/// The first link of the chain behind the signature that does not hold.
+pub fn contents(fetched: &FetchedPackage, asked: &Asked) -> Result<Contents, VerifyError> {
+    check_index(fetched, asked)?;
+    let package = || asked.package.clone();
     let index: Index = parse(asked, "index", &fetched.index)?;
     if index.artifact_type.as_deref() != Some(media_type::PACKAGE) {
         let reason = format!("its artifact type is not `{}`", media_type::PACKAGE);
@@ -281,15 +304,25 @@ pub fn verify(
     })?;
     check_link(asked, "object", object, &fetched.object)?;
 
-    Ok(VerifiedPackage {
-        registry: asked.registry.clone(),
+    Ok(Contents {
         manifest,
-        target: asked.target.clone(),
-        digest,
+        digest: fetched.digest(),
         object_digest: object.digest.clone(),
         object: fetched.object.clone(),
-        signer,
     })
+}
+
+/// Checks that the index is the one asked for, where a digest was asked for.
+fn check_index(fetched: &FetchedPackage, asked: &Asked) -> Result<(), VerifyError> {
+    let check = |digest: &Digest| digest.check(&fetched.index.0);
+    asked
+        .digest
+        .as_ref()
+        .map_or(Ok(()), check)
+        .map_err(|mismatch| VerifyError::Index {
+            package: asked.package.clone(),
+            mismatch: Box::new(mismatch),
+        })
 }
 
 /// Finds a signature of `digest` by a trusted key; says whose.
