@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The agent: takes wishes, finds out what they mean, and brings the kernel there.
+//!
+//! One change at a time; reading status and measurements never waits for one.
+
+mod carry;
+mod error;
+mod resolve;
+mod status;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::desired::{ChainSpec, Desired, ProbeSpec};
+use crate::fetch::{Ask, Fetcher};
+use crate::journal::{Journal, StateDir};
+use crate::kernel::Kernel;
+use crate::metrics::Counters;
+use crate::place::Place;
+use crate::plan::{Step, plan_chain, plan_probe};
+use crate::wanted::Wish;
+
+pub use error::{AgentError, Problem};
+pub(crate) use resolve::Package;
+pub use status::{ChainStatus, ProgramStatus, Status};
+
+/// Longest pause before something that failed is tried again.
+const MAX_PAUSE: Duration = Duration::from_secs(300);
+
+/// Brings one node's kernel to what is wished, and keeps it there.
+pub struct Agent<K> {
+    kernel: K,
+    config: Config,
+    fetcher: Fetcher,
+    state: StateDir,
+    journal: Mutex<Journal>,
+    packages: Mutex<BTreeMap<String, Arc<Package>>>,
+    switched: Mutex<BTreeMap<Place, Instant>>,
+    troubles: Mutex<BTreeMap<String, Trouble>>,
+    turn: tokio::sync::Mutex<()>,
+    counters: Counters,
+    started: Instant,
+}
+
+/// Something that failed and will be tried again.
+#[derive(Debug, Clone)]
+struct Trouble {
+    problem: Problem,
+    pause: Duration,
+    since: Instant,
+}
+
+/// What became of one chain or probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The place of a chain, or the name of a probe.
+    pub subject: String,
+    /// How it ended.
+    pub state: OutcomeState,
+    /// The steps that were taken, or would be.
+    pub steps: Vec<Step>,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// How one chain or probe ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutcomeState {
+    /// It is as wished.
+    Applied,
+    /// It was so before.
+    Unchanged,
+    /// It is kept until the interface appears.
+    Waiting,
+    /// It is not as wished; what ran before still runs.
+    Refused,
+}
+
+/// What became of all wishes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// One entry for each chain and probe that was or is wished.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Report {
+    /// The problem with the highest exit code.
+    pub fn worst(&self) -> Option<&Problem> {
+        self.outcomes
+            .iter()
+            .filter_map(|outcome| outcome.problem.as_ref())
+            .max_by_key(|problem| problem.exit_code)
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere leaves whole values: each is replaced in one assignment.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One chain or probe, for planning: what it is called and what is wished of it.
+enum Subject<'a> {
+    Chain(Place, Option<&'a ChainSpec>),
+    Probe(String, Option<&'a ProbeSpec>),
+}
+
+impl Subject<'_> {
+    fn title(&self) -> String {
+        match self {
+            Self::Chain(place, _) => place.to_string(),
+            Self::Probe(name, _) => format!("probe {name}"),
+        }
+    }
+}
+
+impl<K: Kernel> Agent<K> {
+    /// Takes over what the state directory remembers.
+    ///
+    /// # Errors
+    /// [`AgentError::Journal`] if the state is in use or cannot be read,
+    /// [`AgentError::Kernel`] if pins cannot be kept.
+    pub fn new(kernel: K, config: Config) -> Result<Self, AgentError> {
+        kernel.prepare()?;
+        let state = StateDir::open(&config.state_dir)?;
+        let (journal, damaged) = state.read()?;
+        if let Some(aside) = damaged {
+            tracing::error!(path = %aside.display(), "the journal was damaged and put aside; what the kernel runs is replaced by what the configuration asks for");
+        }
+        let fetcher = Fetcher::new(config.registry.clone(), state.path().join("packages"));
+        Ok(Self {
+            kernel,
+            config,
+            fetcher,
+            state,
+            journal: Mutex::new(journal),
+            packages: Mutex::default(),
+            switched: Mutex::default(),
+            troubles: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            counters: Counters::default(),
+            started: Instant::now(),
+        })
+    }
+
+    /// The settings.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) const fn kernel(&self) -> &K {
+        &self.kernel
+    }
+
+    pub(crate) const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(crate) fn journal(&self) -> Journal {
+        lock(&self.journal).clone()
+    }
+
+    /// The package of a program that runs, if it was resolved since the start.
+    pub(crate) fn known_package(&self, member: &crate::wanted::Member) -> Option<Arc<Package>> {
+        let packages = lock(&self.packages);
+        packages
+            .values()
+            .find(|package| package.verified.digest == member.digest)
+            .cloned()
+    }
+
+    /// What was wished last.
+    pub fn desired(&self) -> Desired {
+        lock(&self.journal).desired.clone()
+    }
+
+    /// Changes the journal, in memory and on disk.
+    fn change(&self, change: impl FnOnce(&mut Journal)) -> Result<(), AgentError> {
+        let mut journal = lock(&self.journal);
+        let mut next = journal.clone();
+        change(&mut next);
+        if *journal != next {
+            self.state.write(&next)?;
+            *journal = next;
+        }
+        Ok(())
+    }
+
+    /// Takes over the wishes of a configuration file, unless it is the one whose wishes
+    /// were taken over last: then later changes count.
+    ///
+    /// # Errors
+    /// As [`Agent::apply`].
+    pub async fn start(
+        &self,
+        desired: Desired,
+        digest: registry_schema::Digest,
+    ) -> Result<Report, AgentError> {
+        let known = lock(&self.journal).config.as_ref() == Some(&digest);
+        let desired = if known { self.desired() } else { desired };
+        desired.check()?;
+        self.change(|journal| {
+            journal.desired = desired;
+            journal.config = Some(digest);
+        })?;
+        self.settle(Ask::Registry).await
+    }
+
+    /// Takes wishes over, as far as they can be carried out: a chain or probe that is
+    /// refused stays as it was.
+    ///
+    /// # Errors
+    /// [`AgentError::Desired`] if they contradict themselves, [`AgentError::Journal`].
+    /// What befalls single chains is in the report.
+    pub async fn apply(&self, desired: &Desired) -> Result<Report, AgentError> {
+        desired.check()?;
+        let _turn = self.turn.lock().await;
+        let before = self.desired();
+        let mut accepted = Desired::default();
+        let mut report = Report::default();
+        for subject in self.subjects(desired)? {
+            let outcome = self.settle_one(&subject, Ask::Registry, true).await?;
+            let refused = outcome.state == OutcomeState::Refused;
+            match &subject {
+                Subject::Chain(place, spec) => {
+                    let old = || {
+                        before
+                            .chains
+                            .iter()
+                            .find(|chain| chain.place().as_ref() == Ok(place))
+                    };
+                    accepted
+                        .chains
+                        .extend((if refused { old() } else { *spec }).cloned());
+                }
+                Subject::Probe(name, spec) => {
+                    let old = || before.probes.iter().find(|probe| probe.title() == *name);
+                    accepted
+                        .probes
+                        .extend((if refused { old() } else { *spec }).cloned());
+                }
+            }
+            report.outcomes.push(outcome);
+        }
+        self.change(|journal| journal.desired = accepted)?;
+        Ok(report)
+    }
+
+    /// Wishes one chain and leaves all other wishes as they were. A chain without
+    /// programs is removed.
+    ///
+    /// # Errors
+    /// As [`Agent::apply`].
+    pub async fn apply_chain(&self, chain: ChainSpec) -> Result<Report, AgentError> {
+        let place = chain.place().map_err(crate::desired::DesiredError::from)?;
+        let removes = chain.programs.is_empty();
+        let _turn = self.turn.lock().await;
+        let mut desired = self.desired();
+        desired.set_chain(chain.clone())?;
+        let subject = Subject::Chain(place, (!removes).then_some(&chain));
+        let outcome = self.settle_one(&subject, Ask::Registry, true).await?;
+        if outcome.state != OutcomeState::Refused {
+            self.change(|journal| journal.desired = desired)?;
+        }
+        Ok(Report {
+            outcomes: vec![outcome],
+        })
+    }
+
+    /// Whether a generation that was replaced waits for its removal.
+    ///
+    /// # Errors
+    /// [`AgentError::Kernel`] if the pins cannot be read.
+    pub fn has_unfinished(&self) -> Result<bool, AgentError> {
+        let places = self.kernel.places()?;
+        let replaced = |place| Ok(self.kernel.chain(place)?.generations.len() > 1);
+        places
+            .iter()
+            .map(replaced)
+            .try_fold(false, |found, more: Result<_, AgentError>| {
+                Ok(found || more?)
+            })
+    }
+
+    /// Brings everything to what was wished last: at start, and at each interval.
+    ///
+    /// # Errors
+    /// [`AgentError::Journal`], [`AgentError::Kernel`] if not even the pins can be read.
+    pub async fn settle(&self, ask: Ask) -> Result<Report, AgentError> {
+        let _turn = self.turn.lock().await;
+        let desired = self.desired();
+        let mut report = Report::default();
+        for subject in self.subjects(&desired)? {
+            report
+                .outcomes
+                .push(self.settle_one(&subject, ask, true).await?);
+        }
+        Ok(report)
+    }
+
+    /// The steps that [`Agent::apply`] would take. Changes nothing but what is kept of
+    /// packages.
+    ///
+    /// # Errors
+    /// As [`Agent::apply`].
+    pub async fn plan(&self, desired: &Desired) -> Result<Report, AgentError> {
+        desired.check()?;
+        let _turn = self.turn.lock().await;
+        let mut report = Report::default();
+        for subject in self.subjects(desired)? {
+            report
+                .outcomes
+                .push(self.settle_one(&subject, Ask::Registry, false).await?);
+        }
+        Ok(report)
+    }
+
+    /// Everything that is wished or there: wishes in their order, then the rest.
+    fn subjects<'a>(&self, desired: &'a Desired) -> Result<Vec<Subject<'a>>, AgentError> {
+        let mut subjects = Vec::new();
+        let mut places = BTreeSet::new();
+        for spec in &desired.chains {
+            let place = spec.place().map_err(crate::desired::DesiredError::from)?;
+            let spec = (!spec.programs.is_empty()).then_some(spec);
+            places.insert(place.clone());
+            subjects.push(Subject::Chain(place, spec));
+        }
+        let mut names = BTreeSet::new();
+        for spec in &desired.probes {
+            names.insert(spec.title());
+            subjects.push(Subject::Probe(spec.title(), Some(spec)));
+        }
+        let there = self
+            .kernel
+            .places()?
+            .into_iter()
+            .filter(|place| !places.contains(place));
+        subjects.extend(there.map(|place| Subject::Chain(place, None)));
+        let there = self
+            .kernel
+            .probes()?
+            .into_iter()
+            .filter(|(name, _)| !names.contains(name));
+        subjects.extend(there.map(|(name, _)| Subject::Probe(name, None)));
+        Ok(subjects)
+    }
+
+    async fn settle_one(
+        &self,
+        subject: &Subject<'_>,
+        ask: Ask,
+        carry: bool,
+    ) -> Result<Outcome, AgentError> {
+        let title = subject.title();
+        let paused = ask == Ask::Kept && self.paused(&title);
+        let (steps, ended) = match subject {
+            Subject::Chain(place, spec) => {
+                let spec = spec.filter(|_| !paused);
+                self.settle_chain(place, spec, paused, ask, carry).await
+            }
+            Subject::Probe(name, spec) => {
+                let spec = spec.filter(|_| !paused);
+                self.settle_probe(name, spec, paused, ask, carry).await
+            }
+        };
+        let waits = steps.iter().any(|step| matches!(step, Step::Wait { .. }));
+        let changes = steps
+            .iter()
+            .any(|step| !matches!(step, Step::Wait { .. } | Step::Retire { .. }));
+        let problem = match ended {
+            Err(AgentError::Journal(error)) => return Err(error.into()),
+            Err(error) => {
+                let problem = Problem::from(&error);
+                if carry {
+                    self.remember(&title, &problem);
+                }
+                Some(problem)
+            }
+            Ok(()) if paused => lock(&self.troubles)
+                .get(&title)
+                .map(|trouble| trouble.problem.clone()),
+            Ok(()) => {
+                if carry {
+                    lock(&self.troubles).remove(&title);
+                }
+                None
+            }
+        };
+        let state = match (&problem, waits, changes) {
+            (Some(_), _, _) => OutcomeState::Refused,
+            (None, true, _) => OutcomeState::Waiting,
+            (None, false, true) => OutcomeState::Applied,
+            (None, false, false) => OutcomeState::Unchanged,
+        };
+        Ok(Outcome {
+            subject: title,
+            state,
+            steps,
+            problem,
+        })
+    }
+
+    async fn settle_chain(
+        &self,
+        place: &Place,
+        spec: Option<&ChainSpec>,
+        paused: bool,
+        ask: Ask,
+        carry: bool,
+    ) -> (Vec<Step>, Result<(), AgentError>) {
+        let resolved = match spec {
+            None => Ok(None),
+            Some(spec) => self.resolve_chain(place, spec, ask).await.map(Some),
+        };
+        tokio::task::block_in_place(|| {
+            let actual = match self.kernel.chain(place) {
+                Ok(actual) => actual,
+                Err(error) => return (Vec::new(), Err(error.into())),
+            };
+            let wish = match &resolved {
+                Ok(Some(resolved)) => Wish::Run(resolved.wanted.clone()),
+                Ok(None) if !paused => Wish::Remove,
+                _ => Wish::Keep,
+            };
+            let steps = plan_chain(place, &wish, &actual, lock(&self.journal).chain(place));
+            let carried = match (&resolved, carry) {
+                (Ok(resolved), true) => self
+                    .carry_chain(place, &steps, resolved.as_ref())
+                    .map(|_| ()),
+                (Err(_), true) => self.carry_chain(place, &steps, None).map(|_| ()),
+                (_, false) => Ok(()),
+            };
+            (steps, resolved.map(|_| ()).and(carried))
+        })
+    }
+
+    async fn settle_probe(
+        &self,
+        name: &str,
+        spec: Option<&ProbeSpec>,
+        paused: bool,
+        ask: Ask,
+        carry: bool,
+    ) -> (Vec<Step>, Result<(), AgentError>) {
+        let resolved = match spec {
+            None => Ok(None),
+            Some(spec) => self.resolve_probe(spec, ask).await.map(Some),
+        };
+        tokio::task::block_in_place(|| {
+            let probes = match self.kernel.probes() {
+                Ok(probes) => probes,
+                Err(error) => return (Vec::new(), Err(error.into())),
+            };
+            let actual = probes
+                .iter()
+                .find(|(other, _)| other == name)
+                .map(|(_, actual)| actual);
+            let wish = match &resolved {
+                Ok(Some(resolved)) => Wish::Run(resolved.wanted.clone()),
+                Ok(None) if !paused => Wish::Remove,
+                _ => Wish::Keep,
+            };
+            let steps = plan_probe(name, &wish, actual, lock(&self.journal).probes.get(name));
+            let resolved = match resolved {
+                Ok(resolved) => resolved,
+                Err(error) => return (steps, Err(error)),
+            };
+            let carried = if carry {
+                self.carry_probe(name, &steps, resolved.as_ref())
+            } else {
+                Ok(())
+            };
+            (steps, carried)
+        })
+    }
+
+    /// Whether something failed so recently that it is not tried yet.
+    fn paused(&self, title: &str) -> bool {
+        lock(&self.troubles)
+            .get(title)
+            .is_some_and(|trouble| trouble.since.elapsed() < trouble.pause)
+    }
+
+    fn remember(&self, title: &str, problem: &Problem) {
+        let mut troubles = lock(&self.troubles);
+        let pause = troubles
+            .get(title)
+            .map_or(self.config.interval(), |trouble| {
+                trouble.pause.saturating_mul(2)
+            });
+        if troubles
+            .get(title)
+            .is_none_or(|trouble| trouble.problem != *problem)
+        {
+            tracing::error!(subject = title, "{}", problem.message);
+        }
+        self.counters.refused(&problem.reason);
+        let trouble = Trouble {
+            problem: problem.clone(),
+            pause: pause.min(MAX_PAUSE),
+            since: Instant::now(),
+        };
+        troubles.insert(title.to_owned(), trouble);
+    }
+}

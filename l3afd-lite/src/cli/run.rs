@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `l3afd-lite run`
+
+use std::sync::Arc;
+
+use clap::Args;
+use registry_schema::Digest;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{CliError, Common, agent};
+use crate::agent::Report;
+use crate::api::{ListenError, listen, listen_metrics, metrics_routes, routes};
+use crate::config::OnStop;
+use crate::desired::Desired;
+use crate::fetch::Ask;
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {}
+
+pub(super) async fn run(_args: &RunArgs, common: &Common) -> Result<(), CliError> {
+    let (config, file) = common.read()?;
+    let digest = file.map_or_else(|| Digest::sha256(b""), |(_, digest)| digest);
+    let desired = config.desired();
+    let socket_path = config.api.socket.clone();
+    let agent = Arc::new(agent(config)?);
+    let socket = listen(&socket_path)?;
+    let signals = |kind| {
+        signal(kind).map_err(|source| ListenError::Socket {
+            path: socket_path.clone(),
+            source,
+        })
+    };
+    let mut terminated = signals(SignalKind::terminate())?;
+    let mut interrupted = signals(SignalKind::interrupt())?;
+
+    let page = metrics_routes(Arc::clone(&agent));
+    if let Some(address) = agent.config().metrics.listen {
+        let listener = listen_metrics(address).await?;
+        tokio::spawn(async move { axum::serve(listener, page).await });
+    }
+    let commands = routes(Arc::clone(&agent));
+    tokio::spawn(async move { axum::serve(socket, commands).await });
+    tracing::info!(socket = %socket_path.display(), "started");
+
+    log(&agent.start(desired, digest).await?);
+    let mut interval = tokio::time::interval(agent.config().interval());
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval.tick().await;
+    loop {
+        tokio::select! {
+            _ = terminated.recv() => break,
+            _ = interrupted.recv() => break,
+            _ = interval.tick() => {
+                if let Err(error) = agent.settle(Ask::Kept).await {
+                    tracing::error!("{error}");
+                }
+            }
+        }
+    }
+    if agent.config().on_stop == OnStop::Unload {
+        log(&agent.apply(&Desired::default()).await?);
+    }
+    tracing::info!("stopped");
+    let _ = std::fs::remove_file(&socket_path);
+    Ok(())
+}
+
+fn log(report: &Report) {
+    for outcome in &report.outcomes {
+        tracing::info!(subject = outcome.subject, state = ?outcome.state, "settled");
+    }
+}

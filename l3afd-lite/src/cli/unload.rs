@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `l3afd-lite unload`
+
+use clap::Args;
+use http::Method;
+
+use super::{CliError, Common, agent, daemon};
+use crate::chain::Engine;
+use crate::desired::Desired;
+
+#[derive(Debug, Args)]
+pub(super) struct UnloadArgs {}
+
+pub(super) async fn run(_args: &UnloadArgs, common: &Common) -> Result<(), CliError> {
+    let (config, _) = common.read()?;
+    let report = match daemon(&config) {
+        Some(daemon) => daemon.request(Method::POST, "/v1/unload", &()).await?,
+        None => {
+            let engine = Engine::new(&config.bpffs);
+            let report = agent(config)?.apply(&Desired::default()).await?;
+            engine
+                .remove_all()
+                .map_err(crate::agent::AgentError::from)?;
+            report
+        }
+    };
+    common.conclude(&report)
+}
