@@ -21,7 +21,7 @@ pub(crate) fn target(btf: &Btf, record: CoreRecord) -> Option<String> {
         return None;
     }
     let (_, root) = btf.resolve(record.type_id)?;
-    let name = flavourless(btf.name(root));
+    let name = flavourless(btf.name(btf.unqualified(record.type_id)?));
     if TYPES.contains(&kind) {
         return (!name.is_empty()).then(|| name.to_owned());
     }

@@ -163,6 +163,18 @@ impl Btf {
         None
     }
 
+    /// Follows qualifiers only: a `typedef` is asked for by its own name.
+    pub(crate) fn unqualified(&self, mut id: u32) -> Option<&Type> {
+        for _ in 0..DEPTH {
+            let found = self.get(id)?;
+            match found.kind {
+                Kind::Alias { of, typedef: false } => id = of,
+                _ => return Some(found),
+            }
+        }
+        None
+    }
+
     /// Size of a value of this type, in bytes.
     pub(crate) fn size(&self, id: u32) -> Option<u64> {
         let (mut id, mut count) = (id, 1_u64);

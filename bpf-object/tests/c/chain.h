@@ -10,11 +10,11 @@
 #include "bpf.h"
 
 #ifdef TC
-typedef struct __sk_buff context;
+#define context struct __sk_buff
 #define HOOK "classifier"
 #define PASS 0
 #else
-typedef struct xdp_md context;
+#define context struct xdp_md
 #define HOOK "xdp"
 #define PASS 2
 #endif

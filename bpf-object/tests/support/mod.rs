@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Compiles the test programs.
 
+pub mod kernel;
+
 use std::path::Path;
 use std::process::Command;
 
