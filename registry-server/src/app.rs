@@ -33,6 +33,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Signs and checks bearer tokens.
     pub bearer: Arc<BearerKey>,
+    /// Keeps the hashes of pullers from being guessed.
+    pub pull_salt: Arc<str>,
     /// Keeps two requests from continuing one upload at the same time.
     pub sessions: Arc<Sessions>,
 }

@@ -135,6 +135,7 @@ pub async fn open(
         None => Db::sqlite(&config.data.join("registry.db")).await?,
     };
     let secret = first::secret(&db, &random, "bearer-key").await?;
+    let pull_salt = first::secret(&db, &random, "pull-salt").await?;
     let app = App {
         config: Arc::new(config),
         public_url: Arc::new(public_url),
@@ -144,6 +145,7 @@ pub async fn open(
         random,
         metrics: Arc::default(),
         bearer: Arc::new(BearerKey::new(secret.as_bytes())),
+        pull_salt: pull_salt.into(),
         sessions: Arc::default(),
     };
     first::sweep_uploads(&app).await?;

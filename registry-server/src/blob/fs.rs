@@ -138,9 +138,16 @@ impl Blobs {
     /// The caller lets nobody else append meanwhile.
     ///
     /// # Errors
-    /// [`BlobError::TooLarge`] beyond `limit` bytes in all, [`BlobError::Body`] if the
-    /// client breaks off, [`BlobError::NotStaged`], [`BlobError::Io`].
-    pub async fn append(&self, id: &str, body: ByteStream, limit: u64) -> Result<u64, BlobError> {
+    /// [`BlobError::TooLarge`] beyond `limit` bytes in all, [`BlobError::Length`] if the
+    /// body is not `exactly` as long as promised, [`BlobError::Body`] if the client breaks
+    /// off, [`BlobError::NotStaged`], [`BlobError::Io`].
+    pub async fn append(
+        &self,
+        id: &str,
+        body: ByteStream,
+        exactly: Option<u64>,
+        limit: u64,
+    ) -> Result<u64, BlobError> {
         let path = self.staged(id);
         let mut file = match tokio::fs::OpenOptions::new().append(true).open(&path).await {
             Ok(file) => file,
@@ -156,37 +163,17 @@ impl Blobs {
             length: start,
             armed: true,
         };
-        let result = Self::copy(&mut file, &path, start, body, limit).await;
-        match result {
-            Ok(length) => {
+        let length = copy(&mut file, &path, start, body, limit).await?;
+        match exactly {
+            Some(expected) if expected != length - start => Err(BlobError::Length {
+                expected,
+                actual: length - start,
+            }),
+            _ => {
                 guard.disarm();
                 Ok(length)
             }
-            Err(error) => {
-                drop(file);
-                Err(error)
-            }
         }
-    }
-
-    async fn copy(
-        file: &mut tokio::fs::File,
-        path: &Path,
-        start: u64,
-        mut body: ByteStream,
-        limit: u64,
-    ) -> Result<u64, BlobError> {
-        let mut length = start;
-        while let Some(piece) = body.next().await {
-            let piece = piece.map_err(|error| BlobError::Body(error.to_string()))?;
-            length += piece.len() as u64;
-            if length > limit {
-                return Err(BlobError::TooLarge { limit });
-            }
-            file.write_all(&piece).await.map_err(io("writing", path))?;
-        }
-        file.flush().await.map_err(io("writing", path))?;
-        Ok(length)
     }
 
     /// Hashes an upload, syncs it and makes it readable under `digest`. The staged file
@@ -328,6 +315,26 @@ impl Blobs {
         })
         .await
     }
+}
+
+async fn copy(
+    file: &mut tokio::fs::File,
+    path: &Path,
+    start: u64,
+    mut body: ByteStream,
+    limit: u64,
+) -> Result<u64, BlobError> {
+    let mut length = start;
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|error| BlobError::Body(error.to_string()))?;
+        length += piece.len() as u64;
+        if length > limit {
+            return Err(BlobError::TooLarge { limit });
+        }
+        file.write_all(&piece).await.map_err(io("writing", path))?;
+    }
+    file.flush().await.map_err(io("writing", path))?;
+    Ok(length)
 }
 
 type Reading = (tokio::fs::File, u64, Option<(Hasher, Digest)>);

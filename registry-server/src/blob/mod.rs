@@ -40,6 +40,9 @@ pub enum BlobError {
     /// The body is longer than a blob may be.
     #[error("the blob is larger than {limit} bytes, which is the limit of this registry")]
     TooLarge { limit: u64 },
+    /// The body is not as long as its range says.
+    #[error("the chunk is {actual} bytes long, but its range says {expected}")]
+    Length { expected: u64, actual: u64 },
     /// The client went away, or sent a broken body.
     #[error("the body ended early: {0}")]
     Body(String),

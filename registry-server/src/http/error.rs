@@ -17,7 +17,11 @@ use registry_schema::api::{PROBLEM, Problem};
 use serde_json::json;
 
 use super::{layers::RequestId, web};
-use crate::{app::App, blob::BlobError, service::ServiceError};
+use crate::{
+    app::App,
+    blob::BlobError,
+    service::{ServiceError, document::DocumentError},
+};
 
 /// How an error looks from outside.
 #[derive(Debug, Clone)]
@@ -115,7 +119,32 @@ impl From<ServiceError> for Failure {
                 "offset",
                 "BLOB_UPLOAD_INVALID",
             ),
-            E::ChunkLength { .. } => (StatusCode::BAD_REQUEST, "chunk-length", "SIZE_INVALID"),
+            E::Document(DocumentError::TooLarge) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "SIZE_INVALID")
+            }
+            E::Document(_) => (
+                StatusCode::BAD_REQUEST,
+                "manifest-invalid",
+                "MANIFEST_INVALID",
+            ),
+            E::Publish(_) => (
+                StatusCode::BAD_REQUEST,
+                "version-invalid",
+                "MANIFEST_INVALID",
+            ),
+            E::ManifestDigest(_) => (StatusCode::BAD_REQUEST, "digest-invalid", "DIGEST_INVALID"),
+            E::ReferenceUnknown { .. } => (
+                StatusCode::BAD_REQUEST,
+                "reference-unknown",
+                "MANIFEST_BLOB_UNKNOWN",
+            ),
+            E::ReferenceSize { .. } => (StatusCode::BAD_REQUEST, "size-invalid", "SIZE_INVALID"),
+            E::ManifestUnknown { .. } => {
+                (StatusCode::NOT_FOUND, "version-unknown", "MANIFEST_UNKNOWN")
+            }
+            E::Immutable { .. } => (StatusCode::CONFLICT, "version-exists", "DENIED"),
+            E::LatestIsVirtual { .. } => (StatusCode::CONFLICT, "latest-virtual", "DENIED"),
+            E::Published { .. } => (StatusCode::CONFLICT, "version-published", "DENIED"),
         };
         let detail = if status.is_server_error() {
             internal(&error)
@@ -161,6 +190,7 @@ fn of_blob(blob: &BlobError, error: &ServiceError) -> Failure {
             return Failure::new(status, "storage", "BLOB_UNKNOWN", internal(error));
         }
         BlobError::Digest { .. } => (StatusCode::BAD_REQUEST, "digest-invalid", "DIGEST_INVALID"),
+        BlobError::Length { .. } => (StatusCode::BAD_REQUEST, "chunk-length", "SIZE_INVALID"),
         BlobError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "SIZE_INVALID"),
         BlobError::Body(_) => (StatusCode::BAD_REQUEST, "body", "BLOB_UPLOAD_INVALID"),
         BlobError::NotStaged(_) => (

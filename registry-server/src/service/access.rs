@@ -99,32 +99,58 @@ impl Caller {
     }
 }
 
+/// What a caller may do with a namespace, and whether everybody may read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The caller's right.
+    pub right: Right,
+    /// Whether the namespace is public.
+    pub public: bool,
+}
+
 /// What the caller may do with a namespace; [`Right::None`] if there is no such namespace.
 ///
 /// # Errors
 /// [`ServiceError::Store`].
-pub async fn right(app: &App, caller: &Caller, namespace: &str) -> Result<Right, ServiceError> {
+pub async fn standing(
+    app: &App,
+    caller: &Caller,
+    namespace: &str,
+) -> Result<Standing, ServiceError> {
     let Some(found) = store::namespaces::find(&app.db, namespace).await? else {
-        return Ok(Right::None);
-    };
-    let mut right = if found.visibility == "public" {
-        Right::Read
-    } else {
-        Right::None
-    };
-    if let Some(account) = &caller.account {
-        if account.administrator {
-            return Ok(Right::Own);
-        }
-        let role = store::namespaces::role(&app.db, namespace, &account.name).await?;
-        right = right.max(match role.as_deref() {
-            Some("owner") => Right::Own,
-            Some("publisher") => Right::Write,
-            Some("reader") => Right::Read,
-            _ => Right::None,
+        return Ok(Standing {
+            right: Right::None,
+            public: false,
         });
-    }
-    Ok(right)
+    };
+    let public = found.visibility == "public";
+    let right = match &caller.account {
+        Some(account) if account.administrator => Right::Own,
+        Some(account) => {
+            match store::namespaces::role(&app.db, namespace, &account.name)
+                .await?
+                .as_deref()
+            {
+                Some("owner") => Right::Own,
+                Some("publisher") => Right::Write,
+                Some("reader") => Right::Read,
+                _ => Right::None,
+            }
+        }
+        None => Right::None,
+    };
+    Ok(Standing {
+        right: right.max(if public { Right::Read } else { Right::None }),
+        public,
+    })
+}
+
+/// The right alone, as [`standing`] finds it.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub async fn right(app: &App, caller: &Caller, namespace: &str) -> Result<Right, ServiceError> {
+    Ok(standing(app, caller, namespace).await?.right)
 }
 
 /// Demands that the caller owns a namespace.
@@ -162,17 +188,17 @@ pub async fn demand(
     caller: &Caller,
     repository: &RepositoryName,
     action: Action,
-) -> Result<(), ServiceError> {
+) -> Result<Standing, ServiceError> {
     let needed = if action == Action::Pull {
         Right::Read
     } else {
         Right::Write
     };
-    let right = right(app, caller, repository.namespace()).await?;
-    if right < needed {
+    let standing = standing(app, caller, repository.namespace()).await?;
+    if standing.right < needed {
         // Private and missing look alike to who may not read.
         let account = caller.known(app)?;
-        return Err(match (right, action) {
+        return Err(match (standing.right, action) {
             (Right::None, Action::Pull) => ServiceError::RepositoryUnknown(repository.clone()),
             (Right::None, _) => ServiceError::NamespaceUnknown(repository.namespace().to_owned()),
             _ => ServiceError::Forbidden {
@@ -190,16 +216,12 @@ pub async fn demand(
         })
     });
     // What everybody may read needs no scope: some clients reuse a token across repositories.
-    if covered || (action == Action::Pull && is_public(app, repository).await?) {
-        Ok(())
+    if covered || (action == Action::Pull && standing.public) {
+        Ok(standing)
     } else {
         Err(ServiceError::Scope {
             repository: repository.clone(),
             action: action.as_str(),
         })
     }
-}
-
-async fn is_public(app: &App, repository: &RepositoryName) -> Result<bool, ServiceError> {
-    Ok(right(app, &Caller::default(), repository.namespace()).await? >= Right::Read)
 }

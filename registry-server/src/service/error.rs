@@ -2,11 +2,13 @@
 //! Why a service did not do what was asked. Each variant is a sentence to the user.
 
 use registry_schema::{
-    Digest,
+    Digest, PackageName, Version,
+    digest::DigestMismatch,
     name::{NameError, RepositoryName},
     signature::{Fingerprint, SignatureError},
 };
 
+use super::{document::DocumentError, publish::PublishError};
 use crate::{blob::BlobError, store::StoreError};
 
 /// The one error of the service layer; `http/error.rs` gives it a status code.
@@ -84,12 +86,52 @@ pub enum ServiceError {
     /// A chunk does not begin where the upload ends.
     #[error("the chunk begins at {given}, but {offset} bytes have arrived; continue there")]
     Offset { id: String, given: u64, offset: u64 },
-    /// The body is not as long as its range says.
-    #[error("the chunk is {actual} bytes long, but its range says {expected}")]
-    ChunkLength {
-        id: String,
-        expected: u64,
+    /// The body is no manifest.
+    #[error(transparent)]
+    Document(DocumentError),
+    /// A manifest was pushed under another digest than its own.
+    #[error("the manifest {0}")]
+    ManifestDigest(DigestMismatch),
+    /// A manifest points at what is not there.
+    #[error(
+        "{what} {digest}, which the manifest points at, is not in the repository; push it first"
+    )]
+    ReferenceUnknown { what: &'static str, digest: Digest },
+    /// A manifest says another size of what it points at.
+    #[error("the manifest says that {digest} has {given} bytes, but it has {actual}")]
+    ReferenceSize {
+        digest: Digest,
+        given: u64,
         actual: u64,
+    },
+    /// The repository has no such manifest.
+    #[error("{repository} has no manifest `{name}`")]
+    ManifestUnknown {
+        repository: RepositoryName,
+        name: String,
+    },
+    /// The index is no version of the package.
+    #[error(transparent)]
+    Publish(PublishError),
+    /// A version is published for ever.
+    #[error(
+        "{package} {version} is published as {published} and never changes; publish a higher version"
+    )]
+    Immutable {
+        package: PackageName,
+        version: Version,
+        published: Digest,
+    },
+    /// `latest` is computed.
+    #[error(
+        "`latest` of {package} means its highest stable version and cannot be set; push a version tag only"
+    )]
+    LatestIsVirtual { package: PackageName },
+    /// A version needs what was to be deleted.
+    #[error("{package} {version} is published and cannot be deleted; yank it instead")]
+    Published {
+        package: PackageName,
+        version: Version,
     },
     /// The registry is stopping or overloaded.
     #[error("the registry cannot do this now ({0}); try again shortly")]

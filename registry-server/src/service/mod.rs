@@ -3,11 +3,17 @@
 //! and, where rights matter, the [`Caller`](access::Caller).
 
 pub mod access;
+pub mod blob;
+pub mod document;
 pub mod error;
 pub mod health;
+pub mod manifest;
 pub mod namespace;
+pub mod publish;
+pub mod pull;
 pub mod signature;
 pub mod start;
+pub mod tag;
 pub mod token;
 pub mod upload;
 

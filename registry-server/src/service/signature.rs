@@ -5,15 +5,20 @@
 //! change. It belongs to a digest, not to a tag: it may arrive before the tag or after.
 
 use registry_schema::{
-    Digest, Namespace,
+    Digest, Namespace, media_type,
+    name::{RepositoryName, Tag},
     signature::{Bundle, MAX_BUNDLE, PublicKey, SignatureError},
 };
 
-use super::ServiceError;
+use super::{ServiceError, document::Document};
 use crate::{
     app::App,
+    blob::BlobError,
     store::{self, Tx, signatures::Signature},
 };
+
+/// Most signatures of one manifest that are looked at.
+const MAX_LAYERS: usize = 32;
 
 /// A verdict over one signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,17 +92,133 @@ pub async fn keys(tx: &mut Tx, namespace: &str) -> Result<Vec<PublicKey>, Servic
         .collect::<Result<_, _>>()?)
 }
 
-/// Reads a stored signature back. What cannot be read is an invalid signature, unless
-/// the store itself failed.
+/// Reads the layer of a signature. What is no signature is an invalid one; only a failure
+/// of the store is an error.
 async fn read(
     app: &App,
-    signature: &Signature,
+    layer: &Digest,
+    simple_signature: Option<&str>,
 ) -> Result<Result<Bundle, SignatureError>, ServiceError> {
-    let bytes = app.blobs.read(&signature.layer, MAX_BUNDLE as u64).await?;
-    Ok(match &signature.simple_signature {
+    let bytes = match app.blobs.read(layer, MAX_BUNDLE as u64).await {
+        Ok(bytes) => bytes,
+        Err(BlobError::TooLarge { .. }) => {
+            return Ok(Err(SignatureError::TooLarge {
+                actual: MAX_BUNDLE + 1,
+            }));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(match simple_signature {
         None => Bundle::parse(&bytes),
         Some(text) => Bundle::parse_simple_signing(&bytes, text),
     })
+}
+
+/// A signature in a manifest that is being pushed.
+#[derive(Debug)]
+pub(super) struct Arriving {
+    subject: Digest,
+    layer: Digest,
+    simple_signature: Option<String>,
+    parsed: Result<Bundle, SignatureError>,
+}
+
+/// Reads the signatures out of a manifest: the layers of a Sigstore bundle that refers to
+/// a subject, or of a manifest under the tag `sha256-<hex>.sig`. Most manifests have none.
+/// Layers that are not there are left to the check of references.
+///
+/// # Errors
+/// [`ServiceError::Blob`] if a layer cannot be read.
+pub(super) async fn read_from(
+    app: &App,
+    repository: &RepositoryName,
+    document: &Document,
+    tags: &[Tag],
+) -> Result<Vec<Arriving>, ServiceError> {
+    let bundle = document.artifact_type.as_deref() == Some(media_type::SIGSTORE_BUNDLE);
+    let (kind, subject) = match &document.subject {
+        Some(subject) if bundle => (media_type::SIGSTORE_BUNDLE, subject.clone()),
+        _ => match tags.iter().find_map(subject_of_tag) {
+            Some(subject) => (media_type::SIMPLE_SIGNING, subject),
+            None => return Ok(Vec::new()),
+        },
+    };
+    let mut arriving = Vec::new();
+    for layer in document
+        .layers
+        .iter()
+        .filter(|layer| layer.media_type == kind)
+        .take(MAX_LAYERS)
+    {
+        if store::blobs::size(&app.db, repository, &layer.digest)
+            .await?
+            .is_none()
+        {
+            continue;
+        }
+        let simple_signature = (kind == media_type::SIMPLE_SIGNING).then(|| {
+            let text = layer.annotations.get(media_type::SIMPLE_SIGNING_SIGNATURE);
+            text.cloned().unwrap_or_default()
+        });
+        let parsed = read(app, &layer.digest, simple_signature.as_deref()).await?;
+        let (subject, layer) = (subject.clone(), layer.digest.clone());
+        arriving.push(Arriving {
+            subject,
+            layer,
+            simple_signature,
+            parsed,
+        });
+    }
+    Ok(arriving)
+}
+
+/// The digest that a tag `sha256-<hex>.sig` is about.
+fn subject_of_tag(tag: &Tag) -> Option<Digest> {
+    let (algorithm, hex) = tag.as_str().strip_suffix(".sig")?.split_once('-')?;
+    format!("{algorithm}:{hex}").parse().ok()
+}
+
+/// Judges the signatures of a manifest and notes them.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub(super) async fn record(
+    app: &App,
+    tx: &mut Tx,
+    repository: &RepositoryName,
+    manifest: &Digest,
+    arriving: Vec<Arriving>,
+) -> Result<(), ServiceError> {
+    if arriving.is_empty() {
+        return Ok(());
+    }
+    let (keys, now) = (keys(tx, repository.namespace()).await?, app.clock.now());
+    for one in arriving {
+        let Verdict {
+            state,
+            fingerprint,
+            reason,
+        } = judge(&one.parsed, &one.subject, &keys);
+        tracing::info!(%repository, subject = %one.subject, state, "signature arrived");
+        let signature = Signature {
+            repository: repository.clone(),
+            subject: one.subject,
+            manifest: manifest.clone(),
+            layer: one.layer,
+            simple_signature: one.simple_signature,
+            state: state.to_owned(),
+            fingerprint,
+            reason,
+            seen_at: now,
+        };
+        store::signatures::upsert(tx, &signature).await?;
+    }
+    if let Some(package) = repository.package()
+        && store::packages::exists(tx, &package).await?
+    {
+        store::changes::append(tx, &package, now).await?;
+    }
+    Ok(())
 }
 
 /// Judges all signatures of a namespace anew, after its keys changed.
@@ -107,7 +228,8 @@ async fn read(
 pub async fn review(app: &App, tx: &mut Tx, namespace: &Namespace) -> Result<(), ServiceError> {
     let keys = keys(tx, namespace.as_str()).await?;
     for mut signature in store::signatures::list_namespace(tx, namespace.as_str()).await? {
-        let verdict = judge(&read(app, &signature).await?, &signature.subject, &keys);
+        let parsed = read(app, &signature.layer, signature.simple_signature.as_deref()).await?;
+        let verdict = judge(&parsed, &signature.subject, &keys);
         if verdict.state != signature.state || verdict.fingerprint != signature.fingerprint {
             signature.state = verdict.state.to_owned();
             signature.fingerprint = verdict.fingerprint;

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use registry_schema::{Digest, name::RepositoryName};
 
-use super::{Db, StoreError, Tx, count, uncount};
+use super::{Db, StoreError, Tx, cell, count, uncount};
 
 const INSERT: &str = "insert into blobs (repository, digest, size_bytes, created_at, leased_until) values ($1, $2, $3, $4, $5) \
      on conflict (repository, digest) do update set leased_until = excluded.leased_until";
@@ -63,9 +63,14 @@ const HOLDERS: &str =
 /// Up to 100 repositories that hold `digest`.
 ///
 /// # Errors
-/// [`StoreError::Statement`].
-pub async fn holders(db: &Db, digest: &Digest) -> Result<Vec<String>, StoreError> {
-    Ok(on!(Db, db, c => sqlx::query_scalar(HOLDERS).bind(digest.as_str()).fetch_all(c).await)?)
+/// [`StoreError::Statement`] or [`StoreError::Corrupt`].
+pub async fn holders(db: &Db, digest: &Digest) -> Result<Vec<RepositoryName>, StoreError> {
+    let names: Vec<String> =
+        on!(Db, db, c => sqlx::query_scalar(HOLDERS).bind(digest.as_str()).fetch_all(c).await)?;
+    names
+        .iter()
+        .map(|name| cell("blobs", "repository", name))
+        .collect()
 }
 
 const DELETE: &str = "delete from blobs where repository = $1 and digest = $2";

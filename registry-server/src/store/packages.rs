@@ -86,15 +86,66 @@ const VERSION_OF_INDEX: &str = "select version from versions where package = $1 
 /// # Errors
 /// [`StoreError::Statement`] or [`StoreError::Corrupt`].
 pub async fn version_of_index(
+    db: &Db,
+    package: &PackageName,
+    digest: &Digest,
+) -> Result<Option<Version>, StoreError> {
+    let version: Option<String> = on!(Db, db, c => sqlx::query_scalar(VERSION_OF_INDEX)
+        .bind(package.to_string()).bind(digest.as_str()).fetch_optional(c).await)?;
+    version
+        .map(|version| cell("versions", "version", &version))
+        .transpose()
+}
+
+const VERSION_WITH: &str = "select version from versions where package = $1 and index_digest = $2 \
+     union select v.version from versions v join manifest_references r \
+     on r.repository = v.package and r.manifest = v.index_digest \
+     where v.package = $1 and r.target = $2 order by version limit 1";
+
+/// A version whose index is `digest`, or has it as an entry.
+///
+/// # Errors
+/// [`StoreError::Statement`] or [`StoreError::Corrupt`].
+pub async fn version_with(
     tx: &mut Tx,
     package: &PackageName,
     digest: &Digest,
 ) -> Result<Option<Version>, StoreError> {
-    let version: Option<String> = on!(Tx, tx, c => sqlx::query_scalar(VERSION_OF_INDEX)
+    let version: Option<String> = on!(Tx, tx, c => sqlx::query_scalar(VERSION_WITH)
         .bind(package.to_string()).bind(digest.as_str()).fetch_optional(&mut **c).await)?;
     version
         .map(|version| cell("versions", "version", &version))
         .transpose()
+}
+
+const INDEX_OF: &str = "select index_digest from versions where package = $1 and version = $2";
+
+/// The digest of a version's index, if the version is published.
+///
+/// # Errors
+/// [`StoreError::Statement`] or [`StoreError::Corrupt`].
+pub async fn index_of(
+    tx: &mut Tx,
+    package: &PackageName,
+    version: &Version,
+) -> Result<Option<Digest>, StoreError> {
+    let digest: Option<String> = on!(Tx, tx, c => sqlx::query_scalar(INDEX_OF)
+        .bind(package.to_string()).bind(version.to_string()).fetch_optional(&mut **c).await)?;
+    digest
+        .map(|digest| cell("versions", "index_digest", &digest))
+        .transpose()
+}
+
+const EXISTS: &str = "select count(*) from packages where package = $1";
+
+/// Whether the package has a version.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn exists(tx: &mut Tx, package: &PackageName) -> Result<bool, StoreError> {
+    let number: i64 = on!(Tx, tx, c => sqlx::query_scalar(EXISTS).bind(package.to_string())
+        .fetch_one(&mut **c).await)?;
+    Ok(number > 0)
 }
 
 /// A version as far as choosing one needs it.
@@ -136,6 +187,25 @@ pub async fn choices(db: &Db, package: &PackageName) -> Result<Vec<Choice>, Stor
         .collect::<Result<Vec<_>, StoreError>>()?;
     choices.sort_unstable_by(|a, b| b.version.cmp(&a.version));
     Ok(choices)
+}
+
+const PULLED: &str =
+    "select count(*) from pulls where package = $1 and version = $2 and day = $3 and puller = $4";
+
+/// Whether this puller was counted for the version on that day.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn pulled(
+    db: &Db,
+    package: &PackageName,
+    version: &Version,
+    day: i64,
+    puller: &str,
+) -> Result<bool, StoreError> {
+    let number: i64 = on!(Db, db, c => sqlx::query_scalar(PULLED).bind(package.to_string())
+        .bind(version.to_string()).bind(day).bind(puller).fetch_one(c).await)?;
+    Ok(number > 0)
 }
 
 const INSERT_PULL: &str = "insert into pulls (package, version, day, puller) values ($1, $2, $3, $4) on conflict do nothing";

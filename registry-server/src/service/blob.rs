@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Blobs of repositories: read, mount, delete.
+
+use chrono::Duration;
+use registry_schema::{Digest, name::RepositoryName};
+
+use super::{
+    ServiceError,
+    access::{self, Action, Caller, Right, Standing},
+};
+use crate::{
+    app::App,
+    store::{self, Tx},
+};
+
+/// How long a fresh blob is kept although nothing refers to it yet.
+const LEASE: Duration = Duration::hours(24);
+
+/// A blob that may be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Found {
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// Whether everybody may read it.
+    pub public: bool,
+}
+
+/// Finds a blob of the repository. That another repository has it is no help.
+///
+/// # Errors
+/// [`ServiceError::BlobUnknown`]; the errors of [`access::demand`].
+pub async fn find(
+    app: &App,
+    caller: &Caller,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<Found, ServiceError> {
+    let Standing { public, .. } = access::demand(app, caller, repository, Action::Pull).await?;
+    let size = store::blobs::size(&app.db, repository, digest).await?;
+    let size_bytes = size.ok_or_else(|| unknown(repository, digest))?;
+    Ok(Found { size_bytes, public })
+}
+
+fn unknown(repository: &RepositoryName, digest: &Digest) -> ServiceError {
+    ServiceError::BlobUnknown {
+        repository: repository.clone(),
+        digest: digest.clone(),
+    }
+}
+
+/// Notes that the repository holds a blob whose bytes are durable.
+pub(super) async fn record(
+    app: &App,
+    tx: &mut Tx,
+    repository: &RepositoryName,
+    digest: &Digest,
+    size_bytes: u64,
+) -> Result<(), ServiceError> {
+    let now = app.clock.now();
+    Ok(store::blobs::insert(tx, repository, digest, size_bytes, now, now + LEASE).await?)
+}
+
+/// Makes a blob of another repository, `from` or any that the caller may read, a blob of
+/// this one too. `false` if there is none: the client then uploads it, and learns nothing
+/// about what it may not read.
+///
+/// # Errors
+/// The errors of [`access::demand`] for pushing to `repository`.
+pub async fn mount(
+    app: &App,
+    caller: &Caller,
+    repository: &RepositoryName,
+    digest: &Digest,
+    from: Option<&RepositoryName>,
+) -> Result<bool, ServiceError> {
+    access::demand(app, caller, repository, Action::Push).await?;
+    let holders = match from {
+        Some(from) => vec![from.clone()],
+        None => store::blobs::holders(&app.db, digest).await?,
+    };
+    for holder in holders {
+        if access::right(app, caller, holder.namespace()).await? < Right::Read {
+            continue;
+        }
+        let mut tx = app.db.begin().await?;
+        if let Some(size) = store::blobs::size_in(&mut tx, &holder, digest).await? {
+            store::repositories::insert(&mut tx, repository, app.clock.now()).await?;
+            record(app, &mut tx, repository, digest, size).await?;
+            tx.commit().await?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Takes a blob out of the repository.
+///
+/// # Errors
+/// [`ServiceError::BlobUnknown`]; [`ServiceError::BlobUsed`] while a manifest points at
+/// it; the errors of [`access::demand`].
+pub async fn delete(
+    app: &App,
+    caller: &Caller,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<(), ServiceError> {
+    access::demand(app, caller, repository, Action::Delete).await?;
+    let mut tx = app.db.begin().await?;
+    if let Some(user) = store::manifests::user_of(&mut tx, repository, digest).await? {
+        return Err(ServiceError::BlobUsed {
+            digest: digest.clone(),
+            user,
+        });
+    }
+    if !store::blobs::delete(&mut tx, repository, digest).await? {
+        return Err(unknown(repository, digest));
+    }
+    Ok(tx.commit().await?)
+}

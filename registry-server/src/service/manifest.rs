@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Manifests: put, get, delete, and who refers to them.
+
+use registry_schema::{
+    Digest,
+    name::{RepositoryName, Tag},
+};
+
+use super::{
+    ServiceError,
+    access::{self, Action, Caller},
+    document::{Document, DocumentError},
+    publish::{self, Publish},
+    signature, tag,
+};
+use crate::{
+    app::App,
+    store::{
+        self, Tx,
+        manifests::{Manifest, ReferenceKind, Referrer},
+    },
+};
+
+/// How a manifest is named.
+#[derive(Debug, Clone)]
+pub enum ManifestName {
+    /// By tag.
+    Tag(Tag),
+    /// By digest.
+    Digest(Digest),
+}
+
+/// A manifest about to be stored.
+#[derive(Debug)]
+pub struct NewManifest {
+    /// Its exact bytes.
+    pub body: Vec<u8>,
+    /// The media type it was sent as, if the client said.
+    pub media_type: Option<String>,
+    /// Its digest, where the client named it by digest.
+    pub digest: Option<Digest>,
+    /// The tags to set.
+    pub tags: Vec<Tag>,
+}
+
+/// A stored manifest.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it refers to.
+    pub subject: Option<Digest>,
+}
+
+/// Stores a manifest, sets its tags, and publishes a version if that is what it is: all of
+/// it in one transaction, or nothing.
+///
+/// # Errors
+/// [`ServiceError::Document`], [`ServiceError::ManifestDigest`],
+/// [`ServiceError::ReferenceUnknown`], [`ServiceError::ReferenceSize`],
+/// [`ServiceError::Publish`]; the errors of [`tag::check`] and [`access::demand`].
+pub async fn put(
+    app: &App,
+    caller: &Caller,
+    repository: &RepositoryName,
+    new: NewManifest,
+) -> Result<Stored, ServiceError> {
+    access::demand(app, caller, repository, Action::Push).await?;
+    let document = Document::parse(&new.body, new.media_type.as_deref())?;
+    let digest = match new.digest.clone() {
+        Some(digest) => {
+            digest
+                .check(&new.body)
+                .map_err(ServiceError::ManifestDigest)?;
+            digest
+        }
+        None => Digest::sha256(&new.body),
+    };
+    let publish = publish::prepare(app, caller, repository, &document, &digest, &new).await?;
+    let signatures = signature::read_from(app, repository, &document, &new.tags).await?;
+    let now = app.clock.now();
+    let manifest = Manifest {
+        digest: digest.clone(),
+        media_type: document.media_type.clone(),
+        artifact_type: document.artifact_type.clone(),
+        subject: document.subject.clone(),
+        annotations: document.annotations_json(),
+        body: new.body,
+    };
+    let mut tx = app.db.begin().await?;
+    store::repositories::insert(&mut tx, repository, now).await?;
+    check_references(&mut tx, repository, &document).await?;
+    if store::manifests::insert(&mut tx, repository, &manifest, now).await? {
+        insert_references(&mut tx, repository, &digest, &document).await?;
+    }
+    for tag in &new.tags {
+        tag::check(&mut tx, repository, tag, &digest, &document).await?;
+        store::tags::set(&mut tx, repository, tag, &digest, now).await?;
+    }
+    if let Some(publish) = &publish {
+        publish.commit(app, &mut tx).await?;
+    }
+    signature::record(app, &mut tx, repository, &digest, signatures).await?;
+    tx.commit().await?;
+    app.metrics.received(manifest.body.len() as u64);
+    publish.iter().for_each(Publish::log);
+    Ok(Stored {
+        digest,
+        subject: document.subject,
+    })
+}
+
+/// Demands that everything a manifest points at is in the repository, under the lock of
+/// the transaction, so that nothing can be deleted meanwhile. A subject may be missing.
+async fn check_references(
+    tx: &mut Tx,
+    repository: &RepositoryName,
+    document: &Document,
+) -> Result<(), ServiceError> {
+    for blob in document
+        .config
+        .iter()
+        .chain(&document.layers)
+        .filter(|blob| !blob.is_foreign())
+    {
+        match store::blobs::size_in(tx, repository, &blob.digest).await? {
+            None => {
+                let digest = blob.digest.clone();
+                return Err(ServiceError::ReferenceUnknown {
+                    what: "blob",
+                    digest,
+                });
+            }
+            Some(actual) if actual != blob.size => {
+                let (digest, given) = (blob.digest.clone(), blob.size);
+                return Err(ServiceError::ReferenceSize {
+                    digest,
+                    given,
+                    actual,
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    for child in &document.manifests {
+        if !store::manifests::exists_in(tx, repository, &child.digest).await? {
+            let digest = child.digest.clone();
+            return Err(ServiceError::ReferenceUnknown {
+                what: "manifest",
+                digest,
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn insert_references(
+    tx: &mut Tx,
+    repository: &RepositoryName,
+    digest: &Digest,
+    document: &Document,
+) -> Result<(), ServiceError> {
+    let config = document
+        .config
+        .iter()
+        .map(|blob| (blob, ReferenceKind::Config));
+    let layers = document
+        .layers
+        .iter()
+        .map(|blob| (blob, ReferenceKind::Layer));
+    let manifests = document
+        .manifests
+        .iter()
+        .map(|child| (child, ReferenceKind::Manifest));
+    for (target, kind) in config.chain(layers).chain(manifests) {
+        if !target.is_foreign() {
+            store::manifests::insert_reference(tx, repository, digest, &target.digest, kind)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// A manifest that may be read.
+#[derive(Debug)]
+pub struct Found {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Whether everybody may read it.
+    pub public: bool,
+}
+
+/// Finds a manifest by tag or digest. `latest` means the highest stable version that is
+/// not yanked, where the repository is a package.
+///
+/// # Errors
+/// [`ServiceError::ManifestUnknown`]; the errors of [`access::demand`].
+pub async fn find(
+    app: &App,
+    caller: &Caller,
+    repository: &RepositoryName,
+    name: &ManifestName,
+) -> Result<Found, ServiceError> {
+    let public = access::demand(app, caller, repository, Action::Pull)
+        .await?
+        .public;
+    let unknown = || ServiceError::ManifestUnknown {
+        repository: repository.clone(),
+        name: match name {
+            ManifestName::Tag(tag) => tag.to_string(),
+            ManifestName::Digest(digest) => digest.to_string(),
+        },
+    };
+    let digest = match name {
+        ManifestName::Digest(digest) => digest.clone(),
+        ManifestName::Tag(tag) => tag::resolve(app, repository, tag)
+            .await?
+            .ok_or_else(unknown)?,
+    };
+    let manifest = store::manifests::find(&app.db, repository, &digest).await?;
+    Ok(Found {
+        manifest: manifest.ok_or_else(unknown)?,
+        public,
+    })
+}
+
+/// Deletes a manifest with its tags. What it points at and what refers to it stays.
+///
+/// # Errors
+/// [`ServiceError::ManifestUnknown`]; [`ServiceError::Published`] if a version needs it;
+/// the errors of [`access::demand`].
+pub async fn delete(
+    app: &App,
+    caller: &Caller,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<(), ServiceError> {
+    access::demand(app, caller, repository, Action::Delete).await?;
+    let mut tx = app.db.begin().await?;
+    if let Some(package) = repository.package()
+        && let Some(version) = store::packages::version_with(&mut tx, &package, digest).await?
+    {
+        return Err(ServiceError::Published { package, version });
+    }
+    store::tags::delete_of(&mut tx, repository, digest).await?;
+    if !store::manifests::delete(&mut tx, repository, digest).await? {
+        let (repository, name) = (repository.clone(), digest.to_string());
+        return Err(ServiceError::ManifestUnknown { repository, name });
+    }
+    Ok(tx.commit().await?)
+}
+
+/// Everything that refers to a digest, which need not exist.
+///
+/// # Errors
+/// The errors of [`access::demand`]; [`ServiceError::Store`].
+pub async fn referrers(
+    app: &App,
+    caller: &Caller,
+    repository: &RepositoryName,
+    subject: &Digest,
+) -> Result<Vec<Referrer>, ServiceError> {
+    access::demand(app, caller, repository, Action::Pull).await?;
+    Ok(store::manifests::referrers(&app.db, repository, subject).await?)
+}
+
+impl From<DocumentError> for ServiceError {
+    fn from(error: DocumentError) -> Self {
+        Self::Document(error)
+    }
+}

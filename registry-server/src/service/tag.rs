@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Tags: what they mean, which of them may move, and lists of them.
+
+use registry_schema::{
+    Digest, Version, media_type,
+    name::{RepositoryName, Tag},
+};
+
+use super::{
+    ServiceError,
+    access::{self, Action, Caller},
+    document::Document,
+};
+use crate::{
+    app::App,
+    store::{self, Tx},
+};
+
+/// The tag that means the highest stable version.
+pub const LATEST: &str = "latest";
+
+/// What a tag names. In a package `latest` is computed; a tag of that name that was set
+/// before the first version does not count.
+pub(super) async fn resolve(
+    app: &App,
+    repository: &RepositoryName,
+    tag: &Tag,
+) -> Result<Option<Digest>, ServiceError> {
+    if tag.as_str() == LATEST
+        && let Some(package) = repository.package()
+    {
+        let choices = store::packages::choices(&app.db, &package).await?;
+        if !choices.is_empty() {
+            let stable = choices
+                .into_iter()
+                .find(|one| !one.yanked && !one.version.is_prerelease());
+            return Ok(stable.map(|choice| choice.index_digest));
+        }
+    }
+    Ok(store::tags::find(&app.db, repository, tag).await?)
+}
+
+/// Refuses a tag that may not be set: `latest` of a package, and a version's tag that
+/// names something else already.
+///
+/// # Errors
+/// [`ServiceError::LatestIsVirtual`], [`ServiceError::Immutable`].
+pub(super) async fn check(
+    tx: &mut Tx,
+    repository: &RepositoryName,
+    tag: &Tag,
+    digest: &Digest,
+    document: &Document,
+) -> Result<(), ServiceError> {
+    let Some(package) = repository.package() else {
+        return Ok(());
+    };
+    let is_package = document.artifact_type.as_deref() == Some(media_type::PACKAGE);
+    if tag.as_str() == LATEST && (is_package || store::packages::exists(tx, &package).await?) {
+        return Err(ServiceError::LatestIsVirtual { package });
+    }
+    if let Ok(version) = tag.as_str().parse::<Version>()
+        && let Some(published) = store::packages::index_of(tx, &package, &version).await?
+        && published != *digest
+    {
+        return Err(ServiceError::Immutable {
+            package,
+            version,
+            published,
+        });
+    }
+    Ok(())
+}
+
+/// A page of the tags of a repository, in the order of their bytes.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// The entries.
+    pub entries: Vec<T>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// Lists up to `limit` tags after `last`, which need not exist.
+///
+/// # Errors
+/// [`ServiceError::RepositoryUnknown`]; the errors of [`access::demand`].
+pub async fn list(
+    app: &App,
+    caller: &Caller,
+    repository: &RepositoryName,
+    last: &str,
+    limit: usize,
+) -> Result<Page<Tag>, ServiceError> {
+    access::demand(app, caller, repository, Action::Pull).await?;
+    let mut tags = store::tags::list(&app.db, repository).await?;
+    if tags.is_empty() && !store::repositories::exists(&app.db, repository).await? {
+        return Err(ServiceError::RepositoryUnknown(repository.clone()));
+    }
+    tags.retain(|tag| tag.as_str() > last);
+    let more = limit > 0 && tags.len() > limit;
+    tags.truncate(limit);
+    Ok(Page {
+        entries: tags,
+        more,
+    })
+}
+
+/// Lists up to `limit` repositories after `last` that the caller may read.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub async fn catalogue(
+    app: &App,
+    caller: &Caller,
+    last: &str,
+    limit: usize,
+) -> Result<Page<RepositoryName>, ServiceError> {
+    let ask = i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1;
+    let administrator = caller.is_administrator();
+    let mut entries =
+        store::repositories::list(&app.db, last, caller.name(), administrator, ask).await?;
+    let more = limit > 0 && entries.len() > limit;
+    entries.truncate(limit);
+    Ok(Page { entries, more })
+}
+
+/// Deletes a tag; the manifest stays.
+///
+/// # Errors
+/// [`ServiceError::ManifestUnknown`]; [`ServiceError::Published`] for a version's tag; the
+/// errors of [`access::demand`].
+pub async fn delete(
+    app: &App,
+    caller: &Caller,
+    repository: &RepositoryName,
+    tag: &Tag,
+) -> Result<(), ServiceError> {
+    access::demand(app, caller, repository, Action::Delete).await?;
+    let mut tx = app.db.begin().await?;
+    if let (Some(package), Ok(version)) = (repository.package(), tag.as_str().parse::<Version>())
+        && store::packages::index_of(&mut tx, &package, &version)
+            .await?
+            .is_some()
+    {
+        return Err(ServiceError::Published { package, version });
+    }
+    if !store::tags::delete(&mut tx, repository, tag).await? {
+        let (repository, name) = (repository.clone(), tag.to_string());
+        return Err(ServiceError::ManifestUnknown { repository, name });
+    }
+    Ok(tx.commit().await?)
+}
