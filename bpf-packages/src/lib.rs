@@ -4,6 +4,7 @@
 //! Everything panics with a sentence instead of returning an error: its only
 //! callers are tests, and a test that cannot run must fail, never be skipped.
 
+pub mod chain;
 pub mod namespace;
 pub mod object;
 pub mod packet;

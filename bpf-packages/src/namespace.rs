@@ -32,15 +32,9 @@ impl Namespace {
 
     /// Runs `work` inside, on a thread of its own; the caller's thread never moves.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        std::thread::scope(|scope| {
-            let inside = scope.spawn(|| {
-                setns(&self.0, CloneFlags::CLONE_NEWNET).expect("the namespace is open");
-                work()
-            });
-            match inside.join() {
-                Ok(done) => done,
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+        on_own_thread(|| {
+            setns(&self.0, CloneFlags::CLONE_NEWNET).expect("the namespace is open");
+            work()
         })
     }
 
@@ -131,26 +125,31 @@ pub fn ip(arguments: &str) {
 
 /// Runs `work` on a thread that sees a tracefs of its own, as attaching to tracepoints needs.
 pub fn with_tracefs<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    with_mount("tracefs", "/sys/kernel/tracing", work)
+}
+
+/// Runs `work` on a thread that sees an empty bpffs of its own at `/sys/fs/bpf`.
+pub fn with_bpffs<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    with_mount("bpf", "/sys/fs/bpf", work)
+}
+
+fn with_mount<T: Send>(kind: &str, at: &str, work: impl FnOnce() -> T + Send) -> T {
     let none = None::<&str>;
-    std::thread::scope(|scope| {
-        let inside = scope.spawn(|| {
-            unshare(CloneFlags::CLONE_NEWNS)
-                .unwrap_or_else(|error| panic!("no mount namespace can be made: {error}"));
-            mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
-                .unwrap_or_else(|error| panic!("the mounts cannot be made private: {error}"));
-            mount(
-                Some("tracefs"),
-                "/sys/kernel/tracing",
-                Some("tracefs"),
-                MsFlags::empty(),
-                none,
-            )
-            .unwrap_or_else(|error| panic!("tracefs cannot be mounted: {error}"));
-            work()
-        });
-        match inside.join() {
-            Ok(done) => done,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+    on_own_thread(|| {
+        unshare(CloneFlags::CLONE_NEWNS)
+            .unwrap_or_else(|error| panic!("no mount namespace can be made: {error}"));
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+            .unwrap_or_else(|error| panic!("the mounts cannot be made private: {error}"));
+        mount(Some(kind), at, Some(kind), MsFlags::empty(), none)
+            .unwrap_or_else(|error| panic!("{kind} cannot be mounted at {at}: {error}"));
+        work()
+    })
+}
+
+/// Runs `work` on a thread that ends with it, and panics if it does.
+fn on_own_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| match scope.spawn(work).join() {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic),
     })
 }

@@ -74,10 +74,12 @@ pub fn open(object: &[u8]) -> Ebpf {
     // Making a loader reads the kernel's types, which takes longer than all the rest.
     static LOADER: LazyLock<Mutex<EbpfLoader<'static>>> = LazyLock::new(Mutex::default);
     require_root();
-    let mut loader = LOADER.lock().expect("loading does not panic");
-    let ebpf = loader.load(object);
-    drop(loader);
-    ebpf.unwrap_or_else(|error| panic!("the object does not load: {error:?}"))
+    open_with(&mut LOADER.lock().expect("loading does not panic"), object)
+        .unwrap_or_else(|error| panic!("the object does not load: {error}"))
+}
+
+fn open_with(loader: &mut EbpfLoader<'_>, object: &[u8]) -> Result<Ebpf, String> {
+    loader.load(object).map_err(|error| format!("{error:?}"))
 }
 
 /// Loads the XDP program `function` into the kernel.

@@ -43,6 +43,15 @@ fn every_folder_of_a_program_is_a_package() {
 }
 
 #[test]
+fn every_manifest_agrees_with_its_object_and_nothing_stands_out() {
+    for (name, manifest) in packages() {
+        let profile = bpf_object::inspect(&object::compile_package(&name)).unwrap();
+        let findings = bpf_object::check(&manifest, &profile);
+        assert!(findings.is_empty(), "{name}: {findings:#?}");
+    }
+}
+
+#[test]
 fn every_readme_documents_every_parameter_and_metric() {
     for (name, manifest) in packages() {
         let readme = fs::read_to_string(object::root().join(&name).join("README.md")).unwrap();
