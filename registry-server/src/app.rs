@@ -9,6 +9,7 @@ use crate::{
     blob::Blobs,
     clock::{Clock, Random},
     config::Config,
+    index::Index,
     metrics::Metrics,
     service::{token::BearerKey, upload::Sessions},
     store::Db,
@@ -25,6 +26,10 @@ pub struct App {
     pub db: Db,
     /// The content.
     pub blobs: Blobs,
+    /// The searchable catalogue.
+    pub index: Arc<Index>,
+    /// Held while the index catches up with the store.
+    pub indexing: Arc<tokio::sync::Mutex<()>>,
     /// The time.
     pub clock: Clock,
     /// Randomness.

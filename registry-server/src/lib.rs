@@ -9,6 +9,7 @@ pub mod blob;
 pub mod clock;
 pub mod config;
 pub mod http;
+pub mod index;
 pub mod metrics;
 pub mod service;
 mod start;

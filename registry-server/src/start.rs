@@ -12,7 +12,8 @@ use crate::{
     clock::{Clock, Random},
     config::Config,
     http,
-    service::{ServiceError, start as first, token::BearerKey},
+    index::Index,
+    service::{ServiceError, catalogue, start as first, token::BearerKey},
     store::{Db, StoreError},
 };
 
@@ -134,6 +135,7 @@ pub async fn open(
         Some(url) => Db::postgres(url).await?,
         None => Db::sqlite(&config.data.join("registry.db")).await?,
     };
+    let index = Index::open(&config.data.join("index")).map_err(ServiceError::from)?;
     let secret = first::secret(&db, &random, "bearer-key").await?;
     let pull_salt = first::secret(&db, &random, "pull-salt").await?;
     let app = App {
@@ -141,6 +143,8 @@ pub async fn open(
         public_url: Arc::new(public_url),
         db,
         blobs,
+        index: Arc::new(index),
+        indexing: Arc::default(),
         clock,
         random,
         metrics: Arc::default(),
@@ -149,6 +153,7 @@ pub async fn open(
         sessions: Arc::default(),
     };
     first::sweep_uploads(&app).await?;
+    catalogue::reconcile(&app).await?;
     let admin_token = first::first_token(&app).await?;
     Ok((app, admin_token))
 }

@@ -84,6 +84,35 @@ pub struct PackageList {
     pub next_offset: Option<u64>,
 }
 
+/// A page of found packages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SearchResult {
+    /// How many were found in all.
+    pub total: u64,
+    /// Those of this page, in order.
+    pub packages: Vec<PackageSummary>,
+    /// `offset` of the next page; none on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_offset: Option<u64>,
+    /// Whether no package holds all words of the query, and these hold some.
+    #[serde(default)]
+    pub relaxed: bool,
+    /// How many of all found packages have which property.
+    #[serde(default)]
+    pub facets: Vec<FacetCount>,
+}
+
+/// How many packages have one value of one property.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FacetCount {
+    /// `hook`, `signed`, `licence`, `can` or `map`: also the name of the filter.
+    pub facet: String,
+    /// The value to filter by.
+    pub value: String,
+    /// Number of packages.
+    pub packages: u64,
+}
+
 /// A package with its versions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PackageDetail {

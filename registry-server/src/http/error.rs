@@ -92,6 +92,11 @@ impl From<ServiceError> for Failure {
                 "unavailable",
                 "TOOMANYREQUESTS",
             ),
+            E::Index(_) => (StatusCode::INTERNAL_SERVER_ERROR, "index", "UNSUPPORTED"),
+            E::VersionUnknown { .. } => {
+                (StatusCode::NOT_FOUND, "version-unknown", "MANIFEST_UNKNOWN")
+            }
+            E::OwnPackage { .. } => (StatusCode::FORBIDDEN, "own-package", "DENIED"),
             E::Blob(blob) => return of_blob(blob, &error),
             E::Name(_) | E::AccountName(_) => {
                 (StatusCode::BAD_REQUEST, "name-invalid", "NAME_INVALID")
@@ -249,7 +254,7 @@ pub async fn shape(State(app): State<App>, request: Request, next: Next) -> Resp
             .insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         response
     } else {
-        web::error_page(&app, &problem(&failure, id))
+        web::error_page(&app, &path, &problem(&failure, id))
     };
     shaped.headers_mut().extend(failure.headers.clone());
     *shaped.extensions_mut() = response.extensions().clone();

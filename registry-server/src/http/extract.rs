@@ -4,10 +4,12 @@
 use std::net::IpAddr;
 
 use axum::{
-    extract::FromRequestParts,
+    extract::{FromRequestParts, Path},
     http::{header, request::Parts},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
+use registry_schema::{Namespace, PackageName, Version};
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::error::Failure;
 use crate::{
@@ -43,6 +45,72 @@ impl FromRequestParts<App> for Caller {
             _ => return Err(ServiceError::BadCredentials.into()),
         };
         Ok(caller)
+    }
+}
+
+/// `{namespace}` of a path. A name that cannot exist leads nowhere.
+pub struct NamespacePath(pub Namespace);
+
+/// `{namespace}/{name}` of a path. A name that cannot exist leads nowhere.
+pub struct PackagePath(pub PackageName);
+
+/// `{namespace}/{name}` and `{version}` of a path. What cannot exist leads nowhere.
+pub struct VersionPath(pub PackageName, pub Version);
+
+#[derive(Deserialize)]
+struct NamespaceParts {
+    namespace: String,
+}
+
+#[derive(Deserialize)]
+struct PackageParts {
+    namespace: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct VersionParts {
+    version: String,
+}
+
+async fn parts_of<T: DeserializeOwned + Send>(parts: &mut Parts, app: &App) -> Result<T, Failure> {
+    let nowhere = Failure::no_such_page(parts.uri.path());
+    let path = Path::<T>::from_request_parts(parts, app).await;
+    path.map(|Path(found)| found).map_err(|_| nowhere)
+}
+
+impl FromRequestParts<App> for NamespacePath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let NamespaceParts { namespace } = parts_of(parts, app).await?;
+        let nowhere = |_| Failure::no_such_page(parts.uri.path());
+        namespace.parse().map(Self).map_err(nowhere)
+    }
+}
+
+impl FromRequestParts<App> for PackagePath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let PackageParts { namespace, name } = parts_of(parts, app).await?;
+        let nowhere = |_| Failure::no_such_page(parts.uri.path());
+        format!("{namespace}/{name}")
+            .parse()
+            .map(Self)
+            .map_err(nowhere)
+    }
+}
+
+impl FromRequestParts<App> for VersionPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let PackagePath(package) = PackagePath::from_request_parts(parts, app).await?;
+        let VersionParts { version } = parts_of(parts, app).await?;
+        let nowhere = |_| Failure::no_such_page(parts.uri.path());
+        let version = version.parse().map_err(nowhere)?;
+        Ok(Self(package, version))
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Document {
     pub kernel: u64,
     /// Accounts that starred it.
     pub stars: u64,
+    /// When its latest version was published, in seconds since 1970.
+    pub published: u64,
 }
 
 impl Document {
@@ -106,6 +108,30 @@ impl Facet {
     }
 }
 
+/// In which order hits come. Those that are equal come by name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Best match first, then most stars.
+    #[default]
+    Best,
+    /// Latest publication first.
+    Newest,
+    /// By name.
+    Name,
+}
+
+impl Order {
+    /// Finds the order that a query parameter names.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "best" => Some(Self::Best),
+            "newest" => Some(Self::Newest),
+            "name" => Some(Self::Name),
+            _ => None,
+        }
+    }
+}
+
 /// A question to the index.
 #[derive(Debug, Clone, Default)]
 pub struct Search {
@@ -113,10 +139,14 @@ pub struct Search {
     pub text: String,
     /// All of them must hold.
     pub filters: Vec<(Facet, String)>,
+    /// In this namespace.
+    pub namespace: Option<String>,
     /// Runs on this kernel, as [`Document::kernel_number`].
     pub kernel: Option<u64>,
     /// Private namespaces that the caller may read; `None` for one who may read all.
     pub readable: Option<Vec<String>>,
+    /// What comes first.
+    pub order: Order,
     /// Number of hits to skip.
     pub first: usize,
     /// Most hits to return.

@@ -17,15 +17,15 @@ use std::sync::Mutex;
 use tantivy::aggregation::agg_req::Aggregations;
 use tantivy::aggregation::agg_result::{AggregationResult, AggregationResults, BucketResult};
 use tantivy::aggregation::{AggContextParams, AggregationCollector, Key};
-use tantivy::collector::sort_key::{SortBySimilarityScore, SortByStaticFastValue, SortByString};
+use tantivy::collector::sort_key::{SortByErasedType, SortByStaticFastValue, SortByString};
 use tantivy::collector::{Count, TopDocs};
 use tantivy::query::{
     AllQuery, BooleanQuery, ConstScoreQuery, Occur, Query, RangeQuery, TermQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{IndexReader, IndexWriter, Order, ReloadPolicy, TantivyDocument, Term};
+use tantivy::{IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
-pub use document::{Change, Document, Facet, FacetCount, Found, Search};
+pub use document::{Change, Document, Facet, FacetCount, Found, Order, Search};
 use schema::Fields;
 
 /// Name of the folder for this shape of the index; a new shape gets a new name and is rebuilt.
@@ -159,6 +159,9 @@ impl Index {
     /// [`IndexError::Engine`] when the index cannot be read.
     pub fn search(&self, search: &Search) -> Result<Found, IndexError> {
         let words = self.words(&search.text)?;
+        if words.is_empty() && !search.text.trim().is_empty() {
+            return Ok(Found::default());
+        }
         let strict = self.run(search, &words, Occur::Must)?;
         if strict.total > 0 || words.len() < 2 {
             return Ok(strict);
@@ -181,13 +184,20 @@ impl Index {
                 .map(|filter| (Occur::Must, filter)),
         );
         let query = BooleanQuery::new(clauses);
-        let first = search.first.min(DEEPEST_HIT);
+        let first = match search.order {
+            Order::Best => (SortByErasedType::for_score(), tantivy::Order::Desc),
+            Order::Newest => (
+                SortByErasedType::for_field("published"),
+                tantivy::Order::Desc,
+            ),
+            Order::Name => (SortByErasedType::for_field("key"), tantivy::Order::Asc),
+        };
         let best = TopDocs::with_limit(search.limit.clamp(1, DEEPEST_HIT))
-            .and_offset(first)
+            .and_offset(search.first.min(DEEPEST_HIT))
             .order_by((
-                SortBySimilarityScore,
+                first,
                 SortByStaticFastValue::<u64>::for_field("stars"),
-                (SortByString::for_field("key"), Order::Asc),
+                (SortByString::for_field("key"), tantivy::Order::Asc),
             ));
         let counts = AggregationCollector::from_aggs(facet_request(), AggContextParams::default());
         let (hits, total, facets) = self
@@ -210,6 +220,9 @@ impl Index {
         let mut filters = Vec::new();
         for (facet, value) in &search.filters {
             filters.push(unscored(term(self.fields.facet(*facet), value)));
+        }
+        if let Some(namespace) = &search.namespace {
+            filters.push(unscored(term(self.fields.namespace, namespace)));
         }
         if let Some(kernel) = search.kernel {
             let highest = Term::from_field_u64(self.fields.kernel, kernel);

@@ -32,6 +32,7 @@ pub(super) struct Fields {
     pub(super) readme: Field,
     pub(super) kernel: Field,
     stars: Field,
+    published: Field,
     hook: Field,
     licence: Field,
     signed: Field,
@@ -60,6 +61,7 @@ pub(super) fn build() -> (Schema, Fields) {
         readme: schema.add_text_field("readme", words),
         kernel: schema.add_u64_field("kernel", INDEXED | FAST),
         stars: schema.add_u64_field("stars", FAST),
+        published: schema.add_u64_field("published", FAST),
         hook: schema.add_text_field(Facet::Hook.name(), facet.clone()),
         licence: schema.add_text_field(Facet::Licence.name(), facet.clone()),
         signed: schema.add_text_field(Facet::Signed.name(), facet.clone()),
@@ -113,6 +115,7 @@ impl Fields {
         document.add_text(self.readme, &package.readme);
         document.add_u64(self.kernel, package.kernel);
         document.add_u64(self.stars, package.stars);
+        document.add_u64(self.published, package.published);
         document.add_text(self.signed, &package.signed);
         let lists = [
             (self.keywords, &package.keywords),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-use super::{Change, Document, Facet, Found, Index, Search};
+use super::{Change, Document, Facet, Found, Index, Order, Search};
 
 fn package(name: &str, summary: &str) -> Document {
     Document {
@@ -222,6 +222,40 @@ fn pages_are_stable_and_stars_break_ties() {
         .collect();
     assert_eq!(names, expected);
     assert!(page(30).is_empty() && page(usize::MAX).is_empty());
+}
+
+#[test]
+fn lists_come_newest_first_or_by_name() {
+    let (_folder, index) = index_of(vec![
+        Document {
+            published: 2,
+            ..package("b/old", "x")
+        },
+        Document {
+            published: 3,
+            ..package("c/new", "x")
+        },
+        Document {
+            published: 2,
+            stars: 9,
+            ..package("a/old", "x")
+        },
+    ]);
+    let names = |order, namespace: Option<&str>| {
+        let namespace = namespace.map(str::to_owned);
+        index
+            .search(&Search {
+                order,
+                namespace,
+                limit: 10,
+                ..Search::default()
+            })
+            .unwrap()
+            .names
+    };
+    assert_eq!(names(Order::Newest, None), ["c/new", "a/old", "b/old"]);
+    assert_eq!(names(Order::Name, None), ["a/old", "b/old", "c/new"]);
+    assert_eq!(names(Order::Name, Some("b")), ["b/old"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use registry_schema::{
 };
 
 use super::{document::DocumentError, publish::PublishError};
-use crate::{blob::BlobError, store::StoreError};
+use crate::{blob::BlobError, index::IndexError, store::StoreError};
 
 /// The one error of the service layer; `http/error.rs` gives it a status code.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,23 @@ pub enum ServiceError {
     /// The content store failed, or refused a body.
     #[error(transparent)]
     Blob(#[from] BlobError),
+    /// The search index failed.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The package has no such version.
+    #[error(
+        "package {package} has no version {version}; see its versions with `bpfpkg info {package}`"
+    )]
+    VersionUnknown {
+        package: PackageName,
+        version: Version,
+    },
+    /// A star for one's own package.
+    #[error("`{account}` belongs to the namespace of {package}; stars come from others")]
+    OwnPackage {
+        account: String,
+        package: PackageName,
+    },
     /// A name is malformed.
     #[error(transparent)]
     Name(#[from] NameError),

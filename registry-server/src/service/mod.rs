@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod blob;
+pub mod catalogue;
 pub mod document;
 pub mod error;
 pub mod health;

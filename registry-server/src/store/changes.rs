@@ -41,6 +41,16 @@ pub async fn append(
     Ok(())
 }
 
+const HEAD: &str = "select sequence from change_head where id = 1";
+
+/// The number of the last change; 0 before the first.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn head(db: &Db) -> Result<i64, StoreError> {
+    Ok(on!(Db, db, c => sqlx::query_scalar(HEAD).fetch_one(c).await)?)
+}
+
 const LIST: &str =
     "select sequence, package from changes where sequence > $1 order by sequence limit $2";
 

@@ -25,6 +25,7 @@ macro_rules! on {
 
 pub mod accounts;
 pub mod blobs;
+pub mod catalogue;
 pub mod changes;
 pub mod manifests;
 pub mod namespaces;

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What every page has around its content.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+
+use super::asset;
+use crate::app::App;
+
+/// The frame of a page.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    /// Host and port, as a reference names this registry.
+    pub host: String,
+    /// Reached without TLS, so that tools need to be told.
+    pub plain: bool,
+    /// Text in the search box.
+    pub query: String,
+}
+
+impl Layout {
+    /// The frame of this registry's pages.
+    pub(super) fn new(app: &App) -> Self {
+        let plain = app.origin().starts_with("http://");
+        Self {
+            host: app.host().to_owned(),
+            plain,
+            query: String::new(),
+        }
+    }
+
+    /// Where a static file is served, under a name that changes with its content.
+    pub(super) fn asset(&self, file: &str) -> String {
+        asset::path(file)
+    }
+
+    /// The release of this server.
+    pub(super) fn release(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+}
+
+impl FromRequestParts<App> for Layout {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        Ok(Self::new(app))
+    }
+}

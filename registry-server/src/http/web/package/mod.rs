@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `GET /packages/{namespace}/{name}` and `…/{version}`: who signed it, what it can do, how to run it.
+
+mod badge;
+mod fact;
+mod profile;
+mod run;
+mod trust;
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use registry_schema::api::{NamespaceKey, PackageDetail, VersionDetail, VersionSummary};
+
+use super::{
+    Layout,
+    format::{self, Mark, Moment},
+    markdown, render,
+};
+use crate::app::App;
+use crate::http::error::Failure;
+use crate::http::extract::{PackagePath, VersionPath};
+use crate::service::{access::Caller, catalogue, namespace};
+
+#[derive(Template)]
+#[template(path = "pages/package.html")]
+struct PackagePage {
+    layout: Layout,
+    name: String,
+    namespace: String,
+    bare_name: String,
+    version: String,
+    summary: String,
+    /// The version to prefer, if it is another one.
+    newer: Option<String>,
+    yanked: bool,
+    unsigned: bool,
+    badges: Vec<badge::Badge>,
+    trust: trust::Trust,
+    /// Absent where no object could be read.
+    abilities: Option<profile::Abilities>,
+    /// The target whose object the tables show.
+    target: String,
+    reference: String,
+    by_digest: String,
+    hooks: Vec<&'static str>,
+    node_config: String,
+    programs: Vec<profile::ProgramRow>,
+    maps: Vec<profile::MapRow>,
+    memory: String,
+    parameters: Vec<fact::ParameterRow>,
+    metrics: Vec<fact::MetricRow>,
+    findings: Vec<FindingRow>,
+    /// Harmless HTML.
+    readme: String,
+    versions: Vec<VersionRow>,
+    licence: String,
+    licence_note: String,
+    kernel: fact::Kernel,
+    pulls: String,
+    stars: String,
+    published: Moment,
+    source: Option<fact::Link>,
+    documentation: Option<fact::Link>,
+    targets: String,
+    size: String,
+    keywords: Vec<String>,
+    digest: String,
+}
+
+struct FindingRow {
+    code: String,
+    mark: Mark,
+    message: String,
+    fix: String,
+}
+
+struct VersionRow {
+    version: String,
+    shown: bool,
+    published: Moment,
+    mark: Mark,
+    pulls: String,
+    yanked: bool,
+    digest: String,
+    short_digest: String,
+}
+
+pub(super) async fn show_latest(
+    State(app): State<App>,
+    caller: Caller,
+    layout: Layout,
+    PackagePath(name): PackagePath,
+) -> Result<Response, Failure> {
+    let package = catalogue::package(&app, &caller, &name).await?;
+    let version = catalogue::version(&app, &caller, &name, &package.summary.version).await?;
+    let keys = namespace::keys(&app, &caller, name.namespace()).await?;
+    Ok(render(
+        StatusCode::OK,
+        &PackagePage::new(layout, package, version, &keys),
+    ))
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    layout: Layout,
+    VersionPath(name, version): VersionPath,
+) -> Result<Response, Failure> {
+    let package = catalogue::package(&app, &caller, &name).await?;
+    let version = catalogue::version(&app, &caller, &name, &version).await?;
+    let keys = namespace::keys(&app, &caller, name.namespace()).await?;
+    Ok(render(
+        StatusCode::OK,
+        &PackagePage::new(layout, package, version, &keys),
+    ))
+}
+
+impl PackagePage {
+    fn new(
+        layout: Layout,
+        package: PackageDetail,
+        version: VersionDetail,
+        keys: &[NamespaceKey],
+    ) -> Self {
+        let readable = version
+            .profiles
+            .iter()
+            .find(|target| target.profile.is_some());
+        let profile = readable.and_then(|target| target.profile.as_ref());
+        let manifest = &version.manifest;
+        let run = run::Run::new(&layout, &version);
+        Self {
+            name: version.name.to_string(),
+            namespace: version.name.namespace().to_string(),
+            bare_name: version.name.name().to_owned(),
+            version: version.summary.version.to_string(),
+            summary: manifest.package.summary.clone(),
+            newer: (package.summary.version != version.summary.version)
+                .then(|| package.summary.version.to_string()),
+            yanked: version.summary.yanked,
+            unsigned: version.summary.signature != registry_schema::api::SignatureState::Signed,
+            badges: badge::badges(&version, profile),
+            trust: trust::Trust::new(&version, keys),
+            abilities: profile.map(profile::Abilities::new),
+            target: readable
+                .map(|target| target.target.clone())
+                .unwrap_or_default(),
+            reference: run.reference,
+            by_digest: run.by_digest,
+            hooks: run.hooks,
+            node_config: run.node_config,
+            programs: profile::programs(manifest, profile),
+            maps: profile.map(profile::maps).unwrap_or_default(),
+            memory: profile
+                .map(|profile| format::bytes(profile.map_memory))
+                .unwrap_or_default(),
+            parameters: fact::parameters(manifest),
+            metrics: fact::metrics(manifest),
+            findings: findings(&version),
+            readme: if version.readme.is_empty() {
+                String::new()
+            } else {
+                markdown::render(&version.readme)
+            },
+            versions: version_rows(package.versions, &version),
+            licence: manifest.package.license.clone(),
+            licence_note: fact::licence_note(profile),
+            kernel: fact::Kernel::new(manifest, profile),
+            pulls: format::count(package.summary.pulls, "pull"),
+            stars: format::count(version.stars, "star"),
+            published: version.summary.published_at.into(),
+            source: manifest.package.repository.as_deref().map(fact::Link::new),
+            documentation: manifest
+                .package
+                .documentation
+                .as_deref()
+                .map(fact::Link::new),
+            targets: version
+                .profiles
+                .iter()
+                .map(|target| target.target.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+            size: format::bytes(version.size),
+            keywords: manifest.package.keywords.clone(),
+            digest: version.summary.digest.to_string(),
+            layout,
+        }
+    }
+}
+
+/// The findings of all objects, each once.
+fn findings(version: &VersionDetail) -> Vec<FindingRow> {
+    let mut seen = Vec::new();
+    for finding in version.profiles.iter().flat_map(|target| &target.findings) {
+        if !seen.contains(&finding) {
+            seen.push(finding);
+        }
+    }
+    let row = |finding: &registry_schema::profile::Finding| FindingRow {
+        code: finding.code.clone(),
+        mark: finding.severity.into(),
+        message: finding.message.clone(),
+        fix: finding.fix.clone(),
+    };
+    seen.into_iter().map(row).collect()
+}
+
+fn version_rows(versions: Vec<VersionSummary>, shown: &VersionDetail) -> Vec<VersionRow> {
+    let row = |version: VersionSummary| VersionRow {
+        shown: version.version == shown.summary.version,
+        version: version.version.to_string(),
+        published: version.published_at.into(),
+        mark: version.signature.into(),
+        pulls: format::thousands(version.pulls),
+        yanked: version.yanked,
+        short_digest: version.digest.hex().chars().take(12).collect(),
+        digest: version.digest.to_string(),
+    };
+    versions.into_iter().map(row).collect()
+}

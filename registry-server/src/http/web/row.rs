@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A package in a list.
+
+use registry_schema::api::{PackageSummary, SignatureState};
+
+use super::format::{self, Mark, Moment};
+
+/// One row of a list of packages.
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) summary: String,
+    pub(super) hooks: Vec<String>,
+    pub(super) licence: String,
+    pub(super) signature: SignatureState,
+    pub(super) pulls: String,
+    pub(super) stars: String,
+    pub(super) published: Moment,
+}
+
+impl Row {
+    pub(super) fn mark(&self) -> Mark {
+        self.signature.into()
+    }
+}
+
+impl From<PackageSummary> for Row {
+    fn from(package: PackageSummary) -> Self {
+        Self {
+            name: package.name.to_string(),
+            version: package.version.to_string(),
+            summary: package.summary,
+            hooks: package.program_types,
+            licence: package.license,
+            signature: package.signature,
+            pulls: format::count(package.pulls, "pull"),
+            stars: format::count(package.stars, "star"),
+            published: package.published_at.into(),
+        }
+    }
+}

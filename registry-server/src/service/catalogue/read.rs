@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One package, one version.
+
+use registry_schema::api::{
+    PackageDetail, PackageSummary, Signature, TargetProfile, VersionDetail, VersionSummary,
+};
+use registry_schema::name::RepositoryName;
+use registry_schema::{PackageManifest, PackageName, Version};
+use serde::de::DeserializeOwned;
+
+use crate::app::App;
+use crate::service::ServiceError;
+use crate::service::access::{self, Action, Caller};
+use crate::store::catalogue::{ListedVersion, Published};
+use crate::store::{self, StoreError};
+
+/// Largest README that is read, in bytes.
+const MAX_README: u64 = 1024 * 1024;
+
+/// A package with all of its versions.
+///
+/// # Errors
+/// [`ServiceError::RepositoryUnknown`], also if the caller may not read it.
+pub async fn package(
+    app: &App,
+    caller: &Caller,
+    name: &PackageName,
+) -> Result<PackageDetail, ServiceError> {
+    access::demand(app, caller, &repository(name)?, Action::Pull).await?;
+    let versions = store::catalogue::versions(&app.db, name).await?;
+    let summary = summary(app, name, &versions).await?;
+    Ok(PackageDetail {
+        summary: summary.ok_or(ServiceError::RepositoryUnknown(repository(name)?))?,
+        versions: versions.into_iter().map(listed).collect(),
+    })
+}
+
+/// A version with all that is known of it.
+///
+/// # Errors
+/// [`ServiceError::RepositoryUnknown`], also if the caller may not read it;
+/// [`ServiceError::VersionUnknown`].
+pub async fn version(
+    app: &App,
+    caller: &Caller,
+    name: &PackageName,
+    version: &Version,
+) -> Result<VersionDetail, ServiceError> {
+    let repository = repository(name)?;
+    access::demand(app, caller, &repository, Action::Pull).await?;
+    let versions = store::catalogue::versions(&app.db, name).await?;
+    if versions.is_empty() {
+        return Err(ServiceError::RepositoryUnknown(repository));
+    }
+    let found = versions
+        .into_iter()
+        .find(|listed| listed.version == *version);
+    let unknown = || ServiceError::VersionUnknown {
+        package: name.clone(),
+        version: version.clone(),
+    };
+    detail(app, name, found.ok_or_else(unknown)?).await
+}
+
+/// The version that `latest` means: the highest stable one that is not withdrawn; where there
+/// is none, the highest that is not withdrawn; else the highest.
+pub(super) fn latest(versions: &[ListedVersion]) -> Option<&ListedVersion> {
+    let standing = || versions.iter().filter(|listed| !listed.yanked);
+    standing()
+        .find(|listed| !listed.version.is_prerelease())
+        .or_else(|| standing().next())
+        .or_else(|| versions.first())
+}
+
+/// What a list shows of a package with these versions; none if there are none.
+pub(super) async fn summary(
+    app: &App,
+    name: &PackageName,
+    versions: &[ListedVersion],
+) -> Result<Option<PackageSummary>, ServiceError> {
+    let Some(latest) = latest(versions) else {
+        return Ok(None);
+    };
+    let manifest = manifest(&published(app, name, &latest.version).await?)?;
+    Ok(Some(PackageSummary {
+        name: name.clone(),
+        version: latest.version.clone(),
+        program_types: program_types(&manifest),
+        summary: manifest.package.summary,
+        license: manifest.package.license,
+        keywords: manifest.package.keywords,
+        categories: manifest.package.categories,
+        signature: latest.signature,
+        pulls: versions.iter().map(|listed| listed.pulls).sum(),
+        stars: store::catalogue::stars(&app.db, name).await?,
+        published_at: latest.published_at,
+    }))
+}
+
+/// Everything about one version.
+pub(super) async fn detail(
+    app: &App,
+    name: &PackageName,
+    listed: ListedVersion,
+) -> Result<VersionDetail, ServiceError> {
+    let published = published(app, name, &listed.version).await?;
+    let signatures =
+        store::signatures::list(&app.db, &repository(name)?, &listed.index_digest).await?;
+    let mut profiles = Vec::new();
+    for object in store::catalogue::objects(&app.db, name, &listed.version).await? {
+        profiles.push(TargetProfile {
+            target: object.target,
+            object: object.object_digest,
+            profile: json("version_objects", "profile", &object.profile)?,
+            findings: json("version_objects", "findings", &object.findings)?,
+        });
+    }
+    let readme = match &published.readme_digest {
+        Some(digest) => {
+            String::from_utf8_lossy(&app.blobs.read(digest, MAX_README).await?).into_owned()
+        }
+        None => String::new(),
+    };
+    Ok(VersionDetail {
+        name: name.clone(),
+        summary: self::listed(listed),
+        manifest: manifest(&published)?,
+        profiles,
+        signatures: signatures.into_iter().map(signature).collect(),
+        size: published.size_bytes,
+        readme,
+        stars: store::catalogue::stars(&app.db, name).await?,
+    })
+}
+
+/// Types of the programs, each once, in the order of the manifest.
+fn program_types(manifest: &PackageManifest) -> Vec<String> {
+    let mut types: Vec<String> = Vec::new();
+    for program in &manifest.programs {
+        let word = program.program_type.as_str();
+        if !types.iter().any(|known| known == word) {
+            types.push(word.to_owned());
+        }
+    }
+    types
+}
+
+fn listed(version: ListedVersion) -> VersionSummary {
+    VersionSummary {
+        version: version.version,
+        digest: version.index_digest,
+        published_at: version.published_at,
+        signature: version.signature,
+        yanked: version.yanked,
+        pulls: version.pulls,
+    }
+}
+
+fn signature(row: store::signatures::Signature) -> Signature {
+    Signature {
+        key: row
+            .fingerprint
+            .and_then(|fingerprint| fingerprint.parse().ok()),
+        registered: row.state == "verified",
+        received_at: row.seen_at,
+    }
+}
+
+async fn published(
+    app: &App,
+    name: &PackageName,
+    version: &Version,
+) -> Result<Published, ServiceError> {
+    let published = store::catalogue::published(&app.db, name, version).await?;
+    let unknown = || ServiceError::VersionUnknown {
+        package: name.clone(),
+        version: version.clone(),
+    };
+    published.ok_or_else(unknown)
+}
+
+fn manifest(published: &Published) -> Result<PackageManifest, ServiceError> {
+    json("versions", "config", &published.config)
+}
+
+pub(super) fn repository(name: &PackageName) -> Result<RepositoryName, ServiceError> {
+    Ok(name.to_string().parse()?)
+}
+
+/// Reads a JSON cell that this server wrote.
+fn json<T: DeserializeOwned>(
+    table: &'static str,
+    column: &'static str,
+    text: &str,
+) -> Result<T, ServiceError> {
+    serde_json::from_str(text).map_err(|error| {
+        let value = text.chars().take(100).collect();
+        StoreError::Corrupt {
+            table,
+            column,
+            value,
+            reason: error.to_string(),
+        }
+        .into()
+    })
+}
