@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::app::App;
 use crate::service::ServiceError;
-use crate::service::access::{self, Action, Caller};
+use crate::service::access::{self, Caller, Right};
 use crate::store::catalogue::{ListedVersion, Published};
 use crate::store::{self, StoreError};
 
@@ -26,7 +26,7 @@ pub async fn package(
     caller: &Caller,
     name: &PackageName,
 ) -> Result<PackageDetail, ServiceError> {
-    access::demand(app, caller, &repository(name)?, Action::Pull).await?;
+    demand_read(app, caller, name).await?;
     let versions = store::catalogue::versions(&app.db, name).await?;
     let summary = summary(app, name, &versions).await?;
     Ok(PackageDetail {
@@ -46,11 +46,10 @@ pub async fn version(
     name: &PackageName,
     version: &Version,
 ) -> Result<VersionDetail, ServiceError> {
-    let repository = repository(name)?;
-    access::demand(app, caller, &repository, Action::Pull).await?;
+    demand_read(app, caller, name).await?;
     let versions = store::catalogue::versions(&app.db, name).await?;
     if versions.is_empty() {
-        return Err(ServiceError::RepositoryUnknown(repository));
+        return Err(ServiceError::RepositoryUnknown(repository(name)?));
     }
     let found = versions
         .into_iter()
@@ -60,6 +59,20 @@ pub async fn version(
         version: version.clone(),
     };
     detail(app, name, found.ok_or_else(unknown)?).await
+}
+
+/// What one may not read does not exist, whether logged in or not: the catalogue never asks for
+/// a password.
+pub(super) async fn demand_read(
+    app: &App,
+    caller: &Caller,
+    name: &PackageName,
+) -> Result<(), ServiceError> {
+    if access::right(app, caller, name.namespace().as_str()).await? >= Right::Read {
+        Ok(())
+    } else {
+        Err(ServiceError::RepositoryUnknown(repository(name)?))
+    }
 }
 
 /// The version that `latest` means: the highest stable one that is not withdrawn; where there

@@ -4,10 +4,10 @@
 use registry_schema::PackageName;
 use registry_schema::api::Stars;
 
-use super::read::repository;
+use super::read::{demand_read, repository};
 use crate::app::App;
 use crate::service::ServiceError;
-use crate::service::access::{self, Action, Caller};
+use crate::service::access::Caller;
 use crate::store;
 
 /// How many stars a package has, and whether the caller gave one.
@@ -65,10 +65,9 @@ pub async fn take_back(
 }
 
 async fn demand_known(app: &App, caller: &Caller, name: &PackageName) -> Result<(), ServiceError> {
-    let repository = repository(name)?;
-    access::demand(app, caller, &repository, Action::Pull).await?;
+    demand_read(app, caller, name).await?;
     if store::catalogue::versions(&app.db, name).await?.is_empty() {
-        return Err(ServiceError::RepositoryUnknown(repository));
+        return Err(ServiceError::RepositoryUnknown(repository(name)?));
     }
     Ok(())
 }
