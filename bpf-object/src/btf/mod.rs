@@ -37,7 +37,6 @@ pub(crate) enum Kind {
     Int {
         size: u32,
         signed: bool,
-        boolean: bool,
     },
     Float {
         size: u32,
@@ -65,15 +64,10 @@ pub(crate) enum Kind {
         of: u32,
         typedef: bool,
     },
-    Function {
-        prototype: u32,
-    },
-    Prototype {
-        parameters: Vec<u32>,
-    },
+    /// A function or its prototype.
+    Function,
     Variable {
         of: u32,
-        external: bool,
     },
     DataSection {
         variables: Vec<SectionVariable>,
@@ -95,8 +89,6 @@ pub(crate) struct Member {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SectionVariable {
     pub(crate) variable: u32,
-    pub(crate) offset: u32,
-    pub(crate) size: u32,
 }
 
 impl Btf {
@@ -131,10 +123,6 @@ impl Btf {
         out
     }
 
-    pub(crate) fn types(&self) -> &[Type] {
-        &self.types
-    }
-
     pub(crate) fn get(&self, id: u32) -> Option<&Type> {
         self.types.get(id as usize)
     }
@@ -156,7 +144,7 @@ impl Btf {
         for _ in 0..DEPTH {
             let found = self.get(id)?;
             match found.kind {
-                Kind::Alias { of, .. } | Kind::Variable { of, .. } => id = of,
+                Kind::Alias { of, .. } | Kind::Variable { of } => id = of,
                 _ => return Some((id, found)),
             }
         }
@@ -227,9 +215,9 @@ impl Btf {
             Kind::Alias { typedef: true, .. } | Kind::Int { .. } | Kind::Float { .. } => {
                 name.to_owned()
             }
-            Kind::Alias { of, .. } | Kind::Variable { of, .. } => self.describe_within(*of, depth),
+            Kind::Alias { of, .. } | Kind::Variable { of } => self.describe_within(*of, depth),
             Kind::Forward => format!("struct {name}"),
-            Kind::Function { .. } | Kind::Prototype { .. } => "function".to_owned(),
+            Kind::Function => "function".to_owned(),
             Kind::DataSection { .. } | Kind::Tag => "?".to_owned(),
         }
     }
