@@ -123,7 +123,7 @@ pub(crate) fn read(object: &Object) -> Result<Vec<Map>, ObjectError> {
                 ));
             };
             for variable in btf.data_section(".maps").unwrap_or_default() {
-                maps.push(read_btf(object, btf, index, *variable)?);
+                maps.push(read_btf(btf, index, *variable)?);
             }
         } else if section.name == "maps"
             || section.name.starts_with("maps/")
@@ -144,12 +144,7 @@ pub(crate) fn read(object: &Object) -> Result<Vec<Map>, ObjectError> {
     Ok(maps)
 }
 
-fn read_btf(
-    object: &Object,
-    btf: &Btf,
-    section: usize,
-    place: SectionVariable,
-) -> Result<Map, ObjectError> {
+fn read_btf(btf: &Btf, section: usize, place: SectionVariable) -> Result<Map, ObjectError> {
     let variable = btf.get(place.variable).ok_or_else(|| {
         ObjectError::malformed(
             "the type of a map",
@@ -161,24 +156,20 @@ fn read_btf(
     let wrong = |what: &str, value: &dyn std::fmt::Display, expected| {
         ObjectError::malformed(format!("{what} of map `{name}`"), value, expected)
     };
-    let definition = btf.resolve(place.variable).map(|(_, found)| &found.kind);
-    let Some(Kind::Struct { members, .. }) = definition else {
-        let value = btf.describe(place.variable);
-        return Err(wrong("the type", &value, "it must be a structure"));
+    let Some((_, definition)) = btf.resolve(place.variable) else {
+        return Err(wrong("the type", &place.variable, "it must be a structure"));
     };
-    // Before linking, .BTF does not know where a variable lies; its symbol does.
-    let symbol = object
-        .elf
-        .symbols
-        .iter()
-        .find(|symbol| symbol.is_in(section) && symbol.name == name);
-    let Some(symbol) = symbol else {
-        return Err(wrong("the symbol", &"absent", "maps are global variables"));
+    let Kind::Struct { members, .. } = &definition.kind else {
+        return Err(wrong(
+            "the type",
+            &btf.describe(place.variable),
+            "it must be a structure",
+        ));
     };
     let mut map = Map {
         section,
-        offset: symbol.value,
-        bytes: symbol.size,
+        offset: u64::from(place.offset),
+        bytes: u64::from(place.size),
         ..Map::default()
     };
     for member in members {

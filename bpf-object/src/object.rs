@@ -137,9 +137,11 @@ impl Object {
             .get(section)?
             .relocation_at((slot * insn::BYTES) as u64);
         let Some(relocation) = relocation else {
-            let slot = insn::target(slot, i64::from(insn.imm));
-            return slot
-                .filter(|_| insn.is_local_call())
+            let slot = slot as i64 + 1 + i64::from(insn.imm);
+            return insn
+                .is_local_call()
+                .then(|| usize::try_from(slot).ok())
+                .flatten()
                 .map(|slot| Reference::Code { section, slot });
         };
         let symbol = self.elf.symbols.get(relocation.symbol)?;
@@ -165,9 +167,9 @@ impl Object {
         let addend = match (whole, call) {
             (false, _) => 0,
             (true, true) => i64::from(insn.imm) + 1,
-            (true, false) => i64::from(insn.imm) / 8,
+            (true, false) => i64::from(insn.imm) / insn::BYTES as i64,
         };
-        let start = i64::try_from(symbol.value / 8).ok()?;
+        let start = i64::try_from(symbol.value / insn::BYTES as u64).ok()?;
         Some(Reference::Code {
             section: target,
             slot: usize::try_from(start + addend).ok()?,

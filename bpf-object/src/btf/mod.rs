@@ -37,6 +37,7 @@ pub(crate) enum Kind {
     Int {
         size: u32,
         signed: bool,
+        boolean: bool,
     },
     Float {
         size: u32,
@@ -64,10 +65,15 @@ pub(crate) enum Kind {
         of: u32,
         typedef: bool,
     },
-    /// A function or its prototype.
-    Function,
+    Function {
+        prototype: u32,
+    },
+    Prototype {
+        parameters: Vec<u32>,
+    },
     Variable {
         of: u32,
+        external: bool,
     },
     DataSection {
         variables: Vec<SectionVariable>,
@@ -89,6 +95,8 @@ pub(crate) struct Member {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SectionVariable {
     pub(crate) variable: u32,
+    pub(crate) offset: u32,
+    pub(crate) size: u32,
 }
 
 impl Btf {
@@ -123,6 +131,10 @@ impl Btf {
         out
     }
 
+    pub(crate) fn types(&self) -> &[Type] {
+        &self.types
+    }
+
     pub(crate) fn get(&self, id: u32) -> Option<&Type> {
         self.types.get(id as usize)
     }
@@ -144,7 +156,7 @@ impl Btf {
         for _ in 0..DEPTH {
             let found = self.get(id)?;
             match found.kind {
-                Kind::Alias { of, .. } | Kind::Variable { of } => id = of,
+                Kind::Alias { of, .. } | Kind::Variable { of, .. } => id = of,
                 _ => return Some((id, found)),
             }
         }
@@ -215,9 +227,9 @@ impl Btf {
             Kind::Alias { typedef: true, .. } | Kind::Int { .. } | Kind::Float { .. } => {
                 name.to_owned()
             }
-            Kind::Alias { of, .. } | Kind::Variable { of } => self.describe_within(*of, depth),
+            Kind::Alias { of, .. } | Kind::Variable { of, .. } => self.describe_within(*of, depth),
             Kind::Forward => format!("struct {name}"),
-            Kind::Function => "function".to_owned(),
+            Kind::Function { .. } | Kind::Prototype { .. } => "function".to_owned(),
             Kind::DataSection { .. } | Kind::Tag => "?".to_owned(),
         }
     }
