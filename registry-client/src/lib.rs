@@ -7,6 +7,7 @@
 
 pub mod auth;
 pub mod cache;
+pub mod catalogue;
 pub mod explain;
 pub mod oci;
 pub mod pull;
@@ -16,5 +17,18 @@ pub mod verify;
 
 mod file;
 mod token;
+
+#[cfg(feature = "cli")]
+pub mod build;
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "cli")]
+pub mod layout;
+#[cfg(feature = "cli")]
+pub mod pack;
+#[cfg(feature = "cli")]
+pub mod push;
+#[cfg(feature = "cli")]
+pub mod sign;
 
 pub use explain::Explain;

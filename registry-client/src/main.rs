@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The command `bpfpkg`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    registry_client::cli::main()
+}

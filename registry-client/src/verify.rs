@@ -94,7 +94,7 @@ pub enum VerifyError {
         mismatch: Box<DigestMismatch>,
     },
     /// Nobody signed.
-    #[error("`{package}` ({digest}) is not signed")]
+    #[error("`{package}` ({digest}) is unsigned")]
     Unsigned {
         package: PackageName,
         digest: Digest,

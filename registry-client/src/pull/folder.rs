@@ -52,7 +52,7 @@ impl Explain for WriteError {
     fn help(&self) -> Option<String> {
         Some(match self {
             Self::Exists { .. } => {
-                "name another folder with `--output-dir`, or remove this one".to_owned()
+                "name another folder with `--directory`, or remove this one".to_owned()
             }
             Self::File { .. } | Self::Manifest(_) => {
                 "check the folder's owner, mode and free space".to_owned()

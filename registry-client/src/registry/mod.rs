@@ -14,9 +14,12 @@ use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use registry_schema::reference::check_host;
 
-pub(crate) use self::error::{Context, clean};
 use self::session::Session;
 pub use self::{error::RegistryError, read::Document, write::Stored};
+pub(crate) use self::{
+    error::{Context, clean},
+    read::read_body,
+};
 use crate::{
     auth::Credentials,
     token::{Access, Challenge},

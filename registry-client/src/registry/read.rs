@@ -58,8 +58,17 @@ impl Registry {
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok());
         let media_type = content_type.unwrap_or_default().to_owned();
-        let bytes = body(response, MAX_MANIFEST_BYTES, &context).await?;
-        if let Ok(digest) = reference.parse::<Digest>() {
+        // What the registry says the bytes are: a tag has no digest to hold them against.
+        let said = response
+            .headers()
+            .get("docker-content-digest")
+            .and_then(|value| value.to_str().ok());
+        let said = said.and_then(|text| text.parse::<Digest>().ok());
+        let bytes = read_body(response, MAX_MANIFEST_BYTES, &context).await?;
+        for digest in [reference.parse::<Digest>().ok(), said]
+            .into_iter()
+            .flatten()
+        {
             digest
                 .check(&bytes)
                 .map_err(|mismatch| RegistryError::Damaged {
@@ -110,7 +119,7 @@ impl Registry {
         }
         let path = format!("blobs/{}", descriptor.digest);
         let response = self.get(repository, &path, "*/*", &context).await?;
-        let bytes = body(response, descriptor.size, &context).await?;
+        let bytes = read_body(response, descriptor.size, &context).await?;
         descriptor
             .digest
             .check(&bytes)
@@ -160,7 +169,7 @@ impl Registry {
             .await
         {
             Ok(response) => {
-                let bytes = body(response, MAX_MANIFEST_BYTES, &context).await?;
+                let bytes = read_body(response, MAX_MANIFEST_BYTES, &context).await?;
                 parse_index(&bytes, &context).map(Some)
             }
             Err(
@@ -227,7 +236,7 @@ impl Registry {
         if status.is_success() {
             return Ok(response);
         }
-        let words = body(response, MAX_MANIFEST_BYTES, context)
+        let words = read_body(response, MAX_MANIFEST_BYTES, context)
             .await
             .unwrap_or_default();
         Err(context.status(status.as_u16(), &words))
@@ -239,7 +248,7 @@ fn parse_index(bytes: &[u8], context: &Context<'_>) -> Result<Index, RegistryErr
 }
 
 /// Reads an answer's body, and stops at the first byte beyond `limit`.
-pub(crate) async fn body(
+pub(crate) async fn read_body(
     mut response: Response,
     limit: u64,
     context: &Context<'_>,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use oci_client::secrets::RegistryAuth;
 use reqwest::{RequestBuilder, header::WWW_AUTHENTICATE};
 
-use super::{Registry, RegistryError, is_loopback, read::body};
+use super::{Registry, RegistryError, is_loopback, read::read_body};
 use crate::token::{Access, Challenge, TokenAnswer, choose};
 
 /// Largest answer of a token service, in bytes.
@@ -159,7 +159,7 @@ impl Registry {
             .await
             .map_err(|error| context.transport(&error))?;
         let status = response.status();
-        let bytes = body(response, MAX_TOKEN_BYTES, &context).await?;
+        let bytes = read_body(response, MAX_TOKEN_BYTES, &context).await?;
         if !status.is_success() {
             // Both codes mean here that name and password are not accepted.
             let status = if status.as_u16() == 403 {

@@ -6,7 +6,7 @@ use oci_client::{Reference, RegistryOperation, secrets::RegistryAuth};
 use registry_schema::{Digest, canonical, media_type, name::RepositoryName};
 use reqwest::header::CONTENT_TYPE;
 
-use super::{MAX_MANIFEST_BYTES, Registry, RegistryError, read::body, session::apply};
+use super::{MAX_MANIFEST_BYTES, Registry, RegistryError, read::read_body, session::apply};
 use crate::{
     oci::{Annotations, Descriptor, Index},
     token::Access,
@@ -88,7 +88,7 @@ impl Registry {
         if status.is_success() {
             return Ok(());
         }
-        let words = body(response, MAX_MANIFEST_BYTES, &context)
+        let words = read_body(response, MAX_MANIFEST_BYTES, &context)
             .await
             .unwrap_or_default();
         Err(context.status(status.as_u16(), &words))

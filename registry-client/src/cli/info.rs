@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `bpfpkg info`.
+
+use registry_schema::{
+    Reference,
+    api::{PackageDetail, VersionDetail},
+    reference::Selector,
+};
+
+use super::{
+    failure::Failure,
+    inspect::describe_profile,
+    output::{self, Format, FormatArg},
+    search::signature,
+    session::Session,
+};
+
+/// Show what a registry knows of a package or of one version
+///
+/// This is the registry's word. `bpfpkg verify` finds out for yourself.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The package, `[host/]namespace/name[:version]`
+    reference: Reference,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
+    let registry = session.connect(&session.registry_of(&args.reference)?)?;
+    let name = &args.reference.package;
+    match &args.reference.selector {
+        Selector::Version(version) => {
+            let detail = registry.version(name, version).await?;
+            if args.format.output == Format::Json {
+                Ok(output::json(&detail)?)
+            } else {
+                show_version(&detail)
+            }
+        }
+        Selector::Latest => {
+            let detail = registry.package(name).await?;
+            if args.format.output == Format::Json {
+                Ok(output::json(&detail)?)
+            } else {
+                show_package(&detail)
+            }
+        }
+        Selector::Tag(tag) => Err(Failure::usage(
+            format!("`{tag}` is a tag, and only versions are catalogued"),
+            "name a version, or look at the tag with `bpfpkg inspect`",
+        )),
+    }
+}
+
+fn show_package(detail: &PackageDetail) -> Result<(), Failure> {
+    let package = &detail.summary;
+    output::fields(&[
+        ("package", package.name.to_string()),
+        ("summary", package.summary.clone()),
+        ("latest", package.version.to_string()),
+        ("licence", package.license.clone()),
+        ("programs", package.program_types.join(", ")),
+        ("pulls", package.pulls.to_string()),
+        ("stars", package.stars.to_string()),
+    ])?;
+    output::line("")?;
+    let rows: Vec<_> = detail
+        .versions
+        .iter()
+        .map(|version| {
+            let state = if version.yanked {
+                "withdrawn"
+            } else {
+                signature(version.signature)
+            };
+            vec![
+                version.version.to_string(),
+                version.published_at.format("%Y-%m-%d").to_string(),
+                state.to_owned(),
+                version.digest.to_string(),
+            ]
+        })
+        .collect();
+    Ok(output::table(
+        &["VERSION", "PUBLISHED", "SIGNATURE", "DIGEST"],
+        &rows,
+    )?)
+}
+
+fn show_version(detail: &VersionDetail) -> Result<(), Failure> {
+    let package = &detail.manifest.package;
+    let signers: Vec<_> = detail
+        .signatures
+        .iter()
+        .map(|signature| {
+            let key = signature.key.map_or_else(
+                || "a key it does not name".to_owned(),
+                |key| key.to_string(),
+            );
+            if signature.registered {
+                key
+            } else {
+                format!("{key} (not registered)")
+            }
+        })
+        .collect();
+    let signed = if signers.is_empty() {
+        "nobody".to_owned()
+    } else {
+        signers.join(", ")
+    };
+    output::fields(&[
+        (
+            "package",
+            format!("{}:{}", detail.name, detail.summary.version),
+        ),
+        ("summary", package.summary.clone()),
+        (
+            "published",
+            detail
+                .summary
+                .published_at
+                .format("%Y-%m-%d %H:%M UTC")
+                .to_string(),
+        ),
+        ("signed by", signed),
+        ("licence", package.license.clone()),
+        (
+            "source",
+            package
+                .repository
+                .clone()
+                .unwrap_or_else(|| "no source".to_owned()),
+        ),
+        ("digest", detail.summary.digest.to_string()),
+        ("size", format!("{} bytes", detail.size)),
+        ("pulls", detail.summary.pulls.to_string()),
+        ("stars", detail.stars.to_string()),
+    ])?;
+    for target in &detail.profiles {
+        output::line(format!("\nobject {} ({})", target.object, target.target))?;
+        if let Some(profile) = &target.profile {
+            describe_profile(profile)?;
+        }
+    }
+    Ok(())
+}

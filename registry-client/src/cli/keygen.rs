@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `bpfpkg keygen`.
+
+use std::path::PathBuf;
+
+use clap::ValueHint;
+
+use super::{failure::Failure, output, password::PasswordArgs, session::Session};
+use crate::sign::KeyPair;
+
+/// Make a key pair to sign packages with
+///
+/// ECDSA P-256, the private key encrypted with a password, in files that cosign
+/// reads too. The private key is readable by its owner only. Whoever holds it and
+/// the password can publish in your name: keep both, and keep them apart.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Beginning of both file names: `.key` and `.pub` are added
+    #[arg(long, default_value = "bpfpkg", value_name = "PREFIX", value_hint = ValueHint::FilePath)]
+    output: PathBuf,
+    #[command(flatten)]
+    password: PasswordArgs,
+}
+
+pub(super) fn run(args: &Args, session: &Session) -> Result<(), Failure> {
+    let with = |suffix: &str| {
+        let mut name = args.output.clone().into_os_string();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let (private, public) = (with(".key"), with(".pub"));
+    for path in [&private, &public] {
+        // Said before the password is asked for.
+        if path.symlink_metadata().is_ok() {
+            return Err(crate::sign::SignError::Exists { path: path.clone() }.into());
+        }
+    }
+    let password = args.password.new_password()?;
+    let key = KeyPair::generate()?;
+    key.save(&private, &public, &password)?;
+    session.say(format!("private key: {}", private.display()));
+    session.say(format!("public key:  {}", public.display()));
+    Ok(output::line(key.fingerprint().to_string())?)
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `bpfpkg namespace`.
+
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum, ValueHint};
+use registry_schema::{
+    Namespace,
+    api::{NamespaceKey, Visibility},
+    signature::{Fingerprint, PublicKey},
+};
+
+use super::{
+    failure::Failure,
+    output::{self, Format, FormatArg},
+    session::Session,
+};
+use crate::{build::BuildError, file};
+
+/// Create namespaces, and say whose keys may sign for them
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Create a namespace, which you then own
+    Create {
+        /// Its name
+        name: Namespace,
+        /// Who may read it
+        #[arg(long, value_enum, default_value_t)]
+        visibility: Readers,
+    },
+    /// List the namespaces that you may see
+    List {
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Register, list and take back public keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+/// Register, list and take back public keys
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Register a public key, so that users see who signs
+    Add {
+        /// The namespace
+        namespace: Namespace,
+        /// File with the public key
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// List the keys of a namespace
+    List {
+        /// The namespace
+        namespace: Namespace,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Take a key back
+    Remove {
+        /// The namespace
+        namespace: Namespace,
+        /// The key, `SHA256:…`
+        fingerprint: Fingerprint,
+    },
+}
+
+/// Who may read a namespace
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(super) enum Readers {
+    /// Everyone
+    #[default]
+    Public,
+    /// Only those who hold a token for it
+    Private,
+}
+
+pub(super) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
+    let registry = session.connect(&session.default_registry()?)?;
+    match command {
+        Command::Create { name, visibility } => {
+            let visibility = match visibility {
+                Readers::Public => Visibility::Public,
+                Readers::Private => Visibility::Private,
+            };
+            let created = registry.create_namespace(&name, visibility).await?;
+            session.say(format!(
+                "namespace {} is yours in {}",
+                created.name,
+                registry.host()
+            ));
+        }
+        Command::List { format } => {
+            let namespaces = registry.namespaces().await?;
+            if format.output == Format::Json {
+                return Ok(output::json(&namespaces)?);
+            }
+            let rows: Vec<_> = namespaces
+                .iter()
+                .map(|namespace| {
+                    let visibility = match namespace.visibility {
+                        Visibility::Public => "public",
+                        Visibility::Private => "private",
+                    };
+                    vec![
+                        namespace.name.to_string(),
+                        visibility.to_owned(),
+                        namespace.packages.to_string(),
+                    ]
+                })
+                .collect();
+            output::table(&["NAMESPACE", "VISIBILITY", "PACKAGES"], &rows)?;
+        }
+        Command::Key(KeyCommand::Add { namespace, file }) => {
+            let added = registry
+                .add_key(&namespace, &read_public_key(file)?.to_pem())
+                .await?;
+            session.say(format!(
+                "key {} may sign for namespace {namespace}",
+                added.fingerprint
+            ));
+        }
+        Command::Key(KeyCommand::List { namespace, format }) => {
+            let keys = registry.keys(&namespace).await?;
+            if format.output == Format::Json {
+                return Ok(output::json(&keys)?);
+            }
+            output::table(
+                &["FINGERPRINT", "SINCE", "BY", "VERSIONS SIGNED"],
+                &rows(&keys),
+            )?;
+        }
+        Command::Key(KeyCommand::Remove {
+            namespace,
+            fingerprint,
+        }) => {
+            registry.remove_key(&namespace, &fingerprint).await?;
+            session.say(format!(
+                "key {fingerprint} signs no more for namespace {namespace}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Keys as rows of a table.
+fn rows(keys: &[NamespaceKey]) -> Vec<Vec<String>> {
+    keys.iter()
+        .map(|key| {
+            vec![
+                key.fingerprint.to_string(),
+                key.registered_at.format("%Y-%m-%d").to_string(),
+                key.registered_by.clone(),
+                key.versions_signed.to_string(),
+            ]
+        })
+        .collect()
+}
+
+/// Reads a public key from a file.
+pub(super) fn read_public_key(path: PathBuf) -> Result<PublicKey, Failure> {
+    let bytes = file::read_bounded(&path, 64 << 10)
+        .map_err(|source| BuildError::File {
+            path: path.clone(),
+            source,
+        })
+        .map_err(|error| {
+            Failure::from(error).with_help("name the `.pub` file that `bpfpkg keygen` wrote")
+        })?;
+    PublicKey::from_pem(&String::from_utf8_lossy(&bytes)).map_err(|error| {
+        Failure::usage(
+            format!("`{}` is no public key: {error}", path.display()),
+            "name the `.pub` file that `bpfpkg keygen` wrote",
+        )
+    })
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What all verbs share: options, the configuration file, connections, trust.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{ArgAction, Args, ValueEnum, ValueHint};
+use registry_schema::{Reference, reference::check_host};
+use serde::Deserialize;
+
+use super::{failure::Failure, output};
+use crate::{
+    auth::CredentialStore,
+    file,
+    registry::{ConnectOptions, Registry},
+    trust::TrustStore,
+};
+
+/// Options that every verb understands
+#[derive(Debug, Clone, Args)]
+pub(super) struct Global {
+    /// Registry to use for names without one, `host` or `host:port`
+    #[arg(
+        long,
+        global = true,
+        env = "BPFPKG_REGISTRY",
+        value_name = "HOST",
+        help_heading = "Global options"
+    )]
+    pub(super) registry: Option<String>,
+    /// Speak plain http to the registry, although it is not this machine
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(super) plain_http: bool,
+    /// Longest wait for a connection and for the next byte, such as `30s`
+    #[arg(long, global = true, default_value = "30s", value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Global options")]
+    pub(super) timeout: Duration,
+    /// File of trusted keys
+    #[arg(long, global = true, env = "BPFPKG_TRUST", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Global options")]
+    pub(super) trust_file: Option<PathBuf>,
+    /// Colour of messages; `NO_COLOR` and `CLICOLOR_FORCE` are understood
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        help_heading = "Global options"
+    )]
+    pub(super) color: Color,
+    /// Say nothing but errors
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub(super) quiet: bool,
+    /// Say more; repeat for still more
+    #[arg(long, short, global = true, action = ArgAction::Count, conflicts_with = "quiet", help_heading = "Global options")]
+    pub(super) verbose: u8,
+}
+
+/// When to colour
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// `config.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    /// The default registry.
+    pub(super) registry: Option<String>,
+    /// Registries to speak plain http to.
+    #[serde(default)]
+    pub(super) plain_http: Vec<String>,
+}
+
+/// One run of the command.
+pub(super) struct Session {
+    pub(super) global: Global,
+    pub(super) config: Config,
+}
+
+impl Session {
+    /// Reads the configuration.
+    pub(super) fn new(global: Global) -> Result<Self, Failure> {
+        Ok(Self {
+            global,
+            config: read_config()?,
+        })
+    }
+
+    /// The registry for names without one.
+    pub(super) fn default_registry(&self) -> Result<String, Failure> {
+        let chosen = self
+            .global
+            .registry
+            .clone()
+            .or_else(|| self.config.registry.clone());
+        chosen.ok_or_else(|| {
+            Failure::usage(
+                "no registry is named",
+                "write `host/namespace/name`, add `--registry HOST`, set BPFPKG_REGISTRY, or run `bpfpkg login HOST`",
+            )
+        })
+    }
+
+    /// The registry that a reference names or means.
+    pub(super) fn registry_of(&self, reference: &Reference) -> Result<String, Failure> {
+        reference
+            .registry
+            .clone()
+            .map_or_else(|| self.default_registry(), Ok)
+    }
+
+    /// How to connect to `host`, with the credentials that are stored for it.
+    pub(super) fn options(&self, host: &str) -> Result<ConnectOptions, Failure> {
+        let credentials = match CredentialStore::from_environment() {
+            Ok(store) => store.find(host)?,
+            Err(_) => None,
+        };
+        Ok(ConnectOptions {
+            plain_http: self.global.plain_http
+                || self.config.plain_http.iter().any(|plain| plain == host),
+            credentials,
+            timeout: self.global.timeout,
+            ..ConnectOptions::default()
+        })
+    }
+
+    /// Prepares a connection to `host`.
+    pub(super) fn connect(&self, host: &str) -> Result<Registry, Failure> {
+        Ok(Registry::connect(host, &self.options(host)?)?)
+    }
+
+    /// Where trusted keys are kept.
+    pub(super) fn trust_path(&self) -> Result<PathBuf, Failure> {
+        match &self.global.trust_file {
+            Some(path) => Ok(path.clone()),
+            None => Ok(TrustStore::default_path()?),
+        }
+    }
+
+    /// The trusted keys.
+    pub(super) fn trust(&self) -> Result<TrustStore, Failure> {
+        Ok(TrustStore::load(&self.trust_path()?)?)
+    }
+
+    /// Says something on stderr, unless silence was asked for.
+    pub(super) fn say(&self, text: impl AsRef<str>) {
+        if !self.global.quiet {
+            output::say(text);
+        }
+    }
+}
+
+/// Where the configuration is.
+pub(super) fn config_path() -> Option<PathBuf> {
+    let named = std::env::var_os("BPFPKG_CONFIG")
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from);
+    named.or_else(|| {
+        file::user_folder("XDG_CONFIG_HOME", ".config")
+            .map(|folder| folder.join("bpfpkg/config.toml"))
+    })
+}
+
+fn read_config() -> Result<Config, Failure> {
+    let Some(path) = config_path() else {
+        return Ok(Config::default());
+    };
+    let bytes = match file::read_bounded(&path, 1 << 20) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Config::default()),
+        Err(error) => return Err(damaged(&path, &error.to_string())),
+    };
+    let text = String::from_utf8(bytes).map_err(|error| damaged(&path, &error.to_string()))?;
+    let config: Config =
+        toml::from_str(&text).map_err(|error| damaged(&path, error.to_string().trim_end()))?;
+    for host in config.registry.iter().chain(&config.plain_http) {
+        check_host(host).map_err(|error| damaged(&path, &error.to_string()))?;
+    }
+    Ok(config)
+}
+
+fn damaged(path: &std::path::Path, reason: &str) -> Failure {
+    Failure::usage(
+        format!(
+            "configuration `{}` cannot be used: {reason}",
+            path.display()
+        ),
+        "its keys are `registry` and `plain_http`",
+    )
+}
+
+/// Makes `host` the default registry if there is none; says whether it did.
+pub(super) fn remember_registry(config: &Config, host: &str) -> Result<bool, Failure> {
+    let Some(path) = config_path() else {
+        return Ok(false);
+    };
+    if config.registry.is_some() {
+        return Ok(false);
+    }
+    let old = file::read_bounded(&path, 1 << 20).unwrap_or_default();
+    let text = format!("registry = \"{host}\"\n{}", String::from_utf8_lossy(&old));
+    file::write_private(&path, text.as_bytes())
+        .map_err(|error| damaged(&path, &error.to_string()))?;
+    Ok(true)
+}
