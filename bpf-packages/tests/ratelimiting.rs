@@ -261,16 +261,18 @@ fn counters_that_exist_are_continued() {
 
 #[test]
 fn two_cpus_admit_no_more_than_one() {
-    const RATE: u64 = 50_000;
+    // Long enough for both to be at it at once, wherever each begins.
+    const RATE: u64 = 3_000_000;
+    const EACH: u32 = 2_000_000;
     let mut limiter = Limiter::new(&[PORT], RATE, 0).stop_time(&[PORT]);
     let program = object::xdp(&mut limiter.0, "limit_syn");
     let syn = packet::syn(PORT);
     std::thread::scope(|scope| {
         for _ in 0..2 {
-            scope.spawn(|| object::run(program, &syn, 100_000));
+            scope.spawn(|| object::run(program, &syn, EACH));
         }
     });
-    assert_eq!(limiter.counted(), (200_000, 200_000 - RATE));
+    assert_eq!(limiter.counted(), (4_000_000, 4_000_000 - RATE));
     assert_eq!(limiter.window(ALL).current, RATE);
 }
 
