@@ -305,7 +305,7 @@ fn check_parameter(parameter: &Parameter, profile: &ObjectProfile, findings: &mu
                 ),
                 format!("declare it as `const volatile … {name}`"),
             )),
-            Some(global) if !holds(global.size, size, parameter.many) => findings.push(mismatch(
+            Some(global) if global.size != size => findings.push(mismatch(
                 format!(
                     "{whose} is a {kind} of {size} bytes and the global `{name}` has {}",
                     global.size
@@ -351,21 +351,11 @@ fn check_parameter(parameter: &Parameter, profile: &ObjectProfile, findings: &mu
     check_index(map, place.key, &whose, findings);
 }
 
-/// Whether a global of `global` bytes holds one value, or a list of them.
-fn holds(global: u32, value: u32, many: bool) -> bool {
-    if many {
-        value > 0 && global >= value && global % value == 0
-    } else {
-        global == value
-    }
-}
-
 /// A key of an array is an index: it must exist.
 fn check_index(map: &MapProfile, key: Option<u64>, whose: &str, findings: &mut Vec<Finding>) {
-    let array = matches!(map.map_type.as_str(), "array" | "percpu_array");
-    if let Some(key) =
-        key.filter(|key| array && map.max_entries > 0 && *key >= u64::from(map.max_entries))
-    {
+    let array = matches!(map.map_type.as_str(), "array" | "percpu_array") && map.max_entries > 0;
+    let beyond = |key: &u64| *key >= u64::from(map.max_entries) && fits(*key, map.key_size);
+    if let Some(key) = key.filter(|key| array && beyond(key)) {
         findings.push(mismatch(
             format!(
                 "{whose} uses the key {key} of the map `{}`, an array of {} entries",
