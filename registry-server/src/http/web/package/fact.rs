@@ -5,6 +5,8 @@ use registry_schema::PackageManifest;
 use registry_schema::manifest::{MetricKind, Parameter, ParameterValue};
 use registry_schema::profile::ObjectProfile;
 
+use crate::http::web::format::thousands;
+
 /// A row of the table of parameters.
 pub(super) struct ParameterRow {
     pub(super) name: String,
@@ -36,15 +38,20 @@ fn value(parameter: &Parameter) -> String {
         kind.to_owned()
     };
     text.push_str(&match (parameter.min, parameter.max) {
-        (Some(min), Some(max)) => format!(", {min} to {max}"),
-        (Some(min), None) => format!(", at least {min}"),
-        (None, Some(max)) => format!(", at most {max}"),
+        (Some(min), Some(max)) => format!(", {} to {}", signed(min), thousands(max)),
+        (Some(min), None) => format!(", at least {}", signed(min)),
+        (None, Some(max)) => format!(", at most {}", thousands(max)),
         (None, None) => String::new(),
     });
     if let Some(unit) = &parameter.unit {
         text.push_str(&format!(", in {unit}"));
     }
     text
+}
+
+fn signed(number: i64) -> String {
+    let sign = if number < 0 { "−" } else { "" };
+    format!("{sign}{}", thousands(number.unsigned_abs()))
 }
 
 /// A value as one would write it in a configuration.
