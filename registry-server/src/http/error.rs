@@ -93,9 +93,6 @@ impl From<ServiceError> for Failure {
                 "TOOMANYREQUESTS",
             ),
             E::Index(_) => (StatusCode::INTERNAL_SERVER_ERROR, "index", "UNSUPPORTED"),
-            E::VersionUnknown { .. } => {
-                (StatusCode::NOT_FOUND, "version-unknown", "MANIFEST_UNKNOWN")
-            }
             E::OwnPackage { .. } => (StatusCode::FORBIDDEN, "own-package", "DENIED"),
             E::Blob(blob) => return of_blob(blob, &error),
             E::Name(_) | E::AccountName(_) => {
@@ -144,7 +141,7 @@ impl From<ServiceError> for Failure {
                 "MANIFEST_BLOB_UNKNOWN",
             ),
             E::ReferenceSize { .. } => (StatusCode::BAD_REQUEST, "size-invalid", "SIZE_INVALID"),
-            E::ManifestUnknown { .. } => {
+            E::ManifestUnknown { .. } | E::VersionUnknown { .. } => {
                 (StatusCode::NOT_FOUND, "version-unknown", "MANIFEST_UNKNOWN")
             }
             E::Immutable { .. } => (StatusCode::CONFLICT, "version-exists", "DENIED"),

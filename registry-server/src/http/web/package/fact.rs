@@ -32,21 +32,15 @@ pub(super) fn parameters(manifest: &PackageManifest) -> Vec<ParameterRow> {
 /// Type, range and unit: `list of u16, at least 1`.
 fn value(parameter: &Parameter) -> String {
     let kind = parameter.value_type.as_str();
-    let mut text = if parameter.many {
-        format!("list of {kind}")
-    } else {
-        kind.to_owned()
-    };
-    text.push_str(&match (parameter.min, parameter.max) {
+    let many = if parameter.many { "list of " } else { "" };
+    let range = match (parameter.min, parameter.max) {
         (Some(min), Some(max)) => format!(", {} to {}", signed(min), thousands(max)),
         (Some(min), None) => format!(", at least {}", signed(min)),
         (None, Some(max)) => format!(", at most {}", thousands(max)),
         (None, None) => String::new(),
-    });
-    if let Some(unit) = &parameter.unit {
-        text.push_str(&format!(", in {unit}"));
-    }
-    text
+    };
+    let unit = parameter.unit.as_ref().map(|unit| format!(", in {unit}"));
+    format!("{many}{kind}{range}{}", unit.unwrap_or_default())
 }
 
 fn signed(number: i64) -> String {

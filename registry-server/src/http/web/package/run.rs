@@ -3,6 +3,7 @@
 //! of the template.
 
 use registry_schema::api::VersionDetail;
+use registry_schema::manifest::Program;
 
 use crate::http::web::Layout;
 
@@ -23,12 +24,7 @@ impl Run {
         let (host, name, digest) = (&layout.host, &version.name, &version.summary.digest);
         let reference = format!("{host}/{name}:{}@{digest}", version.summary.version);
         let mut hooks: Vec<&'static str> = Vec::new();
-        for hook in version
-            .manifest
-            .programs
-            .iter()
-            .flat_map(|program| program.hooks())
-        {
+        for hook in version.manifest.programs.iter().flat_map(Program::hooks) {
             if !hooks.contains(&hook.as_str()) {
                 hooks.push(hook.as_str());
             }
