@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The catalogue: what people and programs read about packages.
 
-#![expect(clippy::unwrap_used, reason = "a test that unwraps in vain has failed, and says where")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that unwraps in vain has failed, and says where"
+)]
 
 mod api;
 mod hostile;
