@@ -11,6 +11,7 @@ use crate::elf::{Elf, SymbolKind, SymbolSection};
 use crate::error::ObjectError;
 use crate::insn::{self, Insn};
 use crate::limits;
+use crate::sound;
 
 /// A readable object.
 #[derive(Clone, Debug)]
@@ -76,13 +77,15 @@ impl Object {
             code.insert(index, insn::decode(&section.data, elf.endian));
         }
         let functions = functions(&elf, &code)?;
-        Ok(Self {
+        let object = Self {
             elf,
             btf,
             ext,
             code,
             functions,
-        })
+        };
+        sound::check(&object)?;
+        Ok(object)
     }
 
     /// The functions that the kernel may be asked to load.

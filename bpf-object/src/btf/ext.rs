@@ -158,10 +158,32 @@ impl Ext {
             });
             at = end;
         }
+        if part == Part::Lines {
+            self.check_lines(&groups)?;
+        }
         if part == Part::Core {
             ObjectError::check_count("CO-RE relocations", records, limits::CORE_RELOCATIONS)?;
         }
         self.groups.extend(groups);
+        Ok(())
+    }
+
+    /// Lines must come in the order of the code; the kernel demands it too.
+    fn check_lines(&self, groups: &[Group]) -> Result<(), ObjectError> {
+        for group in groups {
+            let mut before = 0;
+            for at in group.records.clone().step_by(group.record_bytes) {
+                let offset = self.order.read_u32(&self.bytes, at).unwrap_or(0);
+                if offset < before {
+                    return Err(ObjectError::malformed(
+                        "the offset of a line record in .BTF.ext",
+                        offset,
+                        "it must not lie before the last",
+                    ));
+                }
+                before = offset;
+            }
+        }
         Ok(())
     }
 

@@ -128,6 +128,11 @@ impl Btf {
         self.types.get(id as usize)
     }
 
+    /// Whether a string begins at `offset`.
+    pub(crate) fn has_string(&self, offset: u32) -> bool {
+        (offset as usize) < self.strings.len()
+    }
+
     /// The string at `offset`, or nothing where it is broken or too long.
     pub(crate) fn string(&self, offset: u32) -> &str {
         let bytes = self.strings.get(offset as usize..).unwrap_or_default();

@@ -14,6 +14,8 @@ struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
     order: Order,
+    /// Length of the string table that names point into.
+    strings: usize,
 }
 
 impl Cursor<'_> {
@@ -23,6 +25,19 @@ impl Cursor<'_> {
         })?;
         self.at += 4;
         Ok(value)
+    }
+
+    /// Reads the offset of a name and checks that it is in the string table.
+    fn name(&mut self) -> Result<u32, ObjectError> {
+        let name = self.u32()?;
+        if name as usize >= self.strings {
+            return Err(ObjectError::malformed(
+                "a name in .BTF",
+                format!("at byte {name}"),
+                "the string table of .BTF ends before",
+            ));
+        }
+        Ok(name)
     }
 
     /// Reads `count` records of `words` integers each.
@@ -100,6 +115,7 @@ pub(super) fn read(bytes: &[u8], order: Order) -> Result<Btf, ObjectError> {
         bytes: types,
         at: 0,
         order,
+        strings: strings.len(),
     };
     let mut out = vec![Type {
         name: 0,
@@ -107,15 +123,7 @@ pub(super) fn read(bytes: &[u8], order: Order) -> Result<Btf, ObjectError> {
     }];
     while cursor.at < types.len() {
         ObjectError::check_count("types", out.len(), limits::BTF_TYPES)?;
-        let found = read_type(&mut cursor)?;
-        if found.name as usize >= strings.len() {
-            return Err(ObjectError::malformed(
-                format!("the name of type {}", out.len()),
-                found.name,
-                "the string table of .BTF ends before",
-            ));
-        }
-        out.push(found);
+        out.push(read_type(&mut cursor)?);
     }
     Ok(Btf {
         types: out,
@@ -125,7 +133,7 @@ pub(super) fn read(bytes: &[u8], order: Order) -> Result<Btf, ObjectError> {
 }
 
 fn read_type(cursor: &mut Cursor<'_>) -> Result<Type, ObjectError> {
-    let (name, info, size) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
+    let (name, info, size) = (cursor.name()?, cursor.u32()?, cursor.u32()?);
     let (count, flag) = ((info & 0xffff) as usize, info >> 31 == 1);
     let kind = match info >> 24 & 0x1f {
         1 => Kind::Int {
@@ -155,7 +163,7 @@ fn read_type(cursor: &mut Cursor<'_>) -> Result<Type, ObjectError> {
         },
         12 => Kind::Function,
         13 => {
-            cursor.skip(count, 2)?;
+            read_names(cursor, count, 2)?; // of the parameters
             Kind::Function
         }
         14 => {
@@ -198,7 +206,7 @@ fn read_members(
     flag: bool,
 ) -> Result<Vec<Member>, ObjectError> {
     cursor.records(count, 3, |cursor| {
-        let (name, type_id, offset) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
+        let (name, type_id, offset) = (cursor.name()?, cursor.u32()?, cursor.u32()?);
         Ok(Member {
             name,
             type_id,
@@ -215,7 +223,7 @@ fn read_names(
     words: usize,
 ) -> Result<Vec<u32>, ObjectError> {
     cursor.records(count, words, |cursor| {
-        let name = cursor.u32()?;
+        let name = cursor.name()?;
         cursor.at += (words - 1) * 4;
         Ok(name)
     })

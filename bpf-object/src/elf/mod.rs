@@ -11,6 +11,8 @@ use object::Endianness;
 
 /// `R_BPF_64_64`: the 64-bit immediate of an `ld_imm64`.
 pub(crate) const R_BPF_64_64: u32 = 1;
+/// `R_BPF_64_32`: the 32-bit immediate of a call.
+pub(crate) const R_BPF_64_32: u32 = 10;
 
 pub(crate) const SHT_NULL: u32 = 0;
 pub(crate) const SHT_PROGBITS: u32 = 1;

@@ -226,3 +226,62 @@ proptest! {
         let _ = everything(&object);
     }
 }
+
+/// What a loader does with an object before the kernel sees it.
+fn parse_as_the_loader(object: &[u8]) {
+    let Ok(mut parsed) = aya_obj::Object::parse(object) else {
+        return;
+    };
+    let code = parsed
+        .functions
+        .keys()
+        .map(|(section, _)| *section)
+        .collect();
+    let maps: Vec<(String, aya_obj::Map)> = parsed.maps.clone().into_iter().collect();
+    let descriptors = maps.iter().map(|(name, map)| (name.as_str(), 1, map));
+    let _ = parsed.relocate_maps(descriptors, &code);
+    let _ = parsed.relocate_calls(&code);
+}
+
+#[test]
+fn nothing_that_was_inspected_crashes_the_loader() {
+    let objects: Vec<Vec<u8>> = ["alpha", "beta", "gamma", "delta", "can"]
+        .iter()
+        .map(|name| compile(name, &[]))
+        .collect();
+    let mutation = (
+        0..objects.len(),
+        prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    );
+    let config = ProptestConfig {
+        cases: 4000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let result = runner.run(&mutation, |(which, changes)| {
+        let mut object = objects[which].clone();
+        for (at, value) in changes {
+            let at = at.index(object.len());
+            object[at] = value;
+        }
+        let Ok(profile) = inspect(&object) else {
+            return Ok(());
+        };
+        let types: Vec<(&str, ProgramType)> = profile
+            .programs
+            .iter()
+            .map(|program| {
+                (
+                    program.function.as_str(),
+                    program.suggested_type.unwrap_or(ProgramType::Xdp),
+                )
+            })
+            .collect();
+        if let Ok(named) = normalise(&object, &types) {
+            parse_as_the_loader(&named);
+        }
+        Ok(())
+    });
+    result.unwrap();
+}
