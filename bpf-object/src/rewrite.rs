@@ -1,20 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Changes to an object that touch several of its parts at once, and its bytes again.
 
+use std::collections::BTreeMap;
+
 use crate::bytes::Order;
 use crate::elf::{Relocation, Section, SymbolSection};
 use crate::object::Object;
 
 impl Object {
-    /// Renames a code section, also where `.BTF.ext` names it.
-    pub(crate) fn rename_section(&mut self, index: usize, name: &str) {
-        let Some(section) = self.elf.sections.get_mut(index) else {
-            return;
-        };
-        let old = std::mem::replace(&mut section.name, name.to_owned());
-        if let (Some(btf), Some(ext)) = (&mut self.btf, &mut self.ext) {
-            let offset = btf.add_string(name);
-            ext.rename(|section| btf.string(section) == old, offset);
+    /// Renames sections, also where `.BTF.ext` names them. All at once, since one
+    /// may get the name that another gives away.
+    pub(crate) fn rename_sections(&mut self, names: Vec<(usize, String)>) {
+        let mut offsets: BTreeMap<String, u32> = BTreeMap::new();
+        for (index, name) in names {
+            let Some(section) = self.elf.sections.get_mut(index) else {
+                continue;
+            };
+            if let Some(btf) = &mut self.btf {
+                offsets.insert(section.name.clone(), btf.add_string(&name));
+            }
+            section.name = name;
+        }
+        if let (Some(btf), Some(ext)) = (&self.btf, &mut self.ext) {
+            ext.rename(|section| offsets.get(btf.string(section)).copied());
         }
     }
 

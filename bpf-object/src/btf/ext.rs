@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `.BTF.ext`: which instruction belongs to which function, line and CO-RE relocation.
 //!
-//! Its records only ever change in place: neither the weave nor a new section
-//! name adds or removes one. [`Ext`] therefore keeps the bytes and an index of
-//! where the records lie.
+//! Moving code and renaming a section change records in place, so that
+//! [`Ext`] keeps the bytes and an index of where the records lie. Only taking a
+//! section out, or joining two, writes the section anew.
 
 use std::ops::Range;
 
@@ -230,11 +230,13 @@ impl Ext {
         }
     }
 
-    /// Points the groups that `belongs` picks at another section name.
-    pub(crate) fn rename(&mut self, belongs: impl Fn(u32) -> bool, name: u32) {
-        for group in self.groups.iter_mut().filter(|group| belongs(group.name)) {
-            group.name = name;
-            self.order.set_u32(&mut self.bytes, group.name_at, name);
+    /// Gives groups the section names that `renamed` has for theirs.
+    pub(crate) fn rename(&mut self, renamed: impl Fn(u32) -> Option<u32>) {
+        for group in &mut self.groups {
+            if let Some(name) = renamed(group.name) {
+                group.name = name;
+                self.order.set_u32(&mut self.bytes, group.name_at, name);
+            }
         }
     }
 

@@ -104,19 +104,19 @@ pub fn normalise(bytes: &[u8], types: &[(&str, ProgramType)]) -> Result<Vec<u8>,
             symbol.size = size;
         }
     }
-    // Joined first: `.BTF.ext` knows sections by their old names.
+    // Renamed last: until then `.BTF.ext` knows every section by its old name.
     for change in &changes {
-        if let Change::Join { section, into } = change {
-            object.join_sections(*into, *section);
-        }
-    }
-    for change in changes {
         match change {
-            Change::Rename { section, name } => object.rename_section(section, &name),
-            Change::Remove { section } => object.remove_section(section),
-            Change::Join { .. } => {}
+            Change::Join { section, into } => object.join_sections(*into, *section),
+            Change::Remove { section } => object.remove_section(*section),
+            Change::Rename { .. } => {}
         }
     }
+    let names = changes.into_iter().filter_map(|change| match change {
+        Change::Rename { section, name } => Some((section, name)),
+        _ => None,
+    });
+    object.rename_sections(names.collect());
     Ok(object.into_bytes())
 }
 

@@ -41,7 +41,7 @@ SEC("struct_ops/never") int never(void *ctx)
 }
 
 #ifdef TWO
-SEC("?xdp") int second(struct xdp_md *ctx)
+SEC("xdp") int second(struct xdp_md *ctx)
 {
 	note(ctx->data_end - ctx->data > 10 ? 1000 : 2000);
 	return 1;

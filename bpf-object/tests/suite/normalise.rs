@@ -108,3 +108,28 @@ fn what_cannot_be_named_is_said() {
     );
     assert!(matches!(mixed, Err(NormaliseError::Mixed { .. })));
 }
+
+#[test]
+fn a_name_that_is_given_away_takes_no_type_information_along() {
+    let object = compile("foreign", &["-DTWO"]);
+    let fields = ["xdp_md.data", "xdp_md.data_end"];
+    // `limit` gets the name of the section that `second` leaves or loses.
+    for types in [&[("limit", Xdp)][..], &[("limit", Xdp), ("second", Tc)]] {
+        let named = normalise(&object, types).unwrap();
+        let profile = inspect(&named).unwrap();
+        let limit = profile
+            .programs
+            .iter()
+            .find(|found| found.function == "limit")
+            .unwrap();
+        assert_eq!(limit.section, "xdp");
+        assert_eq!(profile.core_fields, fields);
+        if let Some(_sandbox) = Sandbox::new() {
+            let mut ebpf = aya::EbpfLoader::new().load(&named).unwrap();
+            load_program(&mut ebpf, "limit");
+            assert_eq!(run_program(&ebpf, "limit", &[0; 64]), 2);
+            // Its length was read from where this kernel keeps it.
+            assert_eq!(first_value(&ebpf, "seen"), 1);
+        }
+    }
+}
