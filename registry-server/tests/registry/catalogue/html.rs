@@ -169,7 +169,8 @@ fn headings(path: &str, tags: &[Tag]) {
 fn labels(path: &str, tags: &[Tag]) {
     let labels = tags.iter().filter(|tag| tag.name == "label");
     let labelled: BTreeSet<&str> = labels.filter_map(|tag| tag.get("for")).collect();
-    for input in tags.iter().filter(|tag| tag.name == "input") {
+    let shown = |tag: &&Tag| tag.name == "input" && tag.get("type") != Some("hidden");
+    for input in tags.iter().filter(shown) {
         let id = input.get("id").unwrap_or("");
         assert!(labelled.contains(id), "{path}: input `{id}` without label");
     }

@@ -178,6 +178,7 @@ async fn every_page_is_well_formed_accessible_and_protected() {
         "/search",
         "/search?q=shorten&hook=xdp",
         "/search?q=nowhere",
+        "/search?signed=unsigned&kernel=6.1",
         "/packages/demo",
         "/packages/demo/shorten",
         "/packages/demo/shorten/1.0.0",
@@ -222,6 +223,10 @@ async fn links_of_a_search_add_and_remove_filters() {
         narrowed.contains("aria-current=\"true\"")
             && narrowed.contains("href=\"/search?q=shorten\"")
     );
+    let kernel = page(&registry.anonymous, "/search?hook=xdp&kernel=5.4", 200).await;
+    assert!(kernel.contains("Nothing matches") && kernel.contains("name=\"hook\" value=\"xdp\""));
+    let newer = page(&registry.anonymous, "/search?kernel=6.1", 200).await;
+    assert!(newer.contains("demo/shorten"));
     let none = page(&registry.anonymous, "/search?q=shorten&hook=tc", 200).await;
     assert!(none.contains("Nothing matches") && none.contains("Search again without filters"));
 }
