@@ -127,12 +127,12 @@ pub enum ObjectError {
 impl ObjectError {
     pub(crate) fn malformed(
         what: impl Into<String>,
-        value: impl std::fmt::Display,
+        value: impl ToString,
         expected: &'static str,
     ) -> Self {
         Self::Malformed {
             what: what.into(),
-            value: format!("{value}"),
+            value: value.to_string(),
             expected,
         }
     }

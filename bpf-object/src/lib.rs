@@ -24,7 +24,6 @@ mod privilege;
 mod reach;
 mod rewrite;
 mod section;
-mod sound;
 pub mod weave;
 
 pub use error::ObjectError;

@@ -11,7 +11,6 @@ use crate::elf::{Elf, SymbolKind, SymbolSection};
 use crate::error::ObjectError;
 use crate::insn::{self, Insn};
 use crate::limits;
-use crate::sound;
 
 /// A readable object.
 #[derive(Clone, Debug)]
@@ -77,15 +76,13 @@ impl Object {
             code.insert(index, insn::decode(&section.data, elf.endian));
         }
         let functions = functions(&elf, &code)?;
-        let object = Self {
+        Ok(Self {
             elf,
             btf,
             ext,
             code,
             functions,
-        };
-        sound::check(&object)?;
-        Ok(object)
+        })
     }
 
     /// The functions that the kernel may be asked to load.
@@ -140,9 +137,11 @@ impl Object {
             .get(section)?
             .relocation_at((slot * insn::BYTES) as u64);
         let Some(relocation) = relocation else {
-            let slot = insn::target(slot, i64::from(insn.imm));
-            return slot
-                .filter(|_| insn.is_local_call())
+            let slot = slot as i64 + 1 + i64::from(insn.imm);
+            return insn
+                .is_local_call()
+                .then(|| usize::try_from(slot).ok())
+                .flatten()
                 .map(|slot| Reference::Code { section, slot });
         };
         let symbol = self.elf.symbols.get(relocation.symbol)?;
@@ -168,9 +167,9 @@ impl Object {
         let addend = match (whole, call) {
             (false, _) => 0,
             (true, true) => i64::from(insn.imm) + 1,
-            (true, false) => i64::from(insn.imm) / 8,
+            (true, false) => i64::from(insn.imm) / insn::BYTES as i64,
         };
-        let start = i64::try_from(symbol.value / 8).ok()?;
+        let start = i64::try_from(symbol.value / insn::BYTES as u64).ok()?;
         Some(Reference::Code {
             section: target,
             slot: usize::try_from(start + addend).ok()?,

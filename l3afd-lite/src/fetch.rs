@@ -44,10 +44,10 @@ pub enum FetchError {
     #[error(
         "`{0}` names no registry; write `host/{0}`, set `[registry] default` in the configuration, or set BPFPKG_REGISTRY"
     )]
-    NoRegistry(Reference),
+    NoRegistry(Box<Reference>),
     /// The registry did not give it, and nothing was kept.
     #[error("{error}{}", help(.error))]
-    Pull { error: PullError },
+    Pull { error: Box<PullError> },
 }
 
 fn help(error: &PullError) -> String {
@@ -96,7 +96,7 @@ impl Fetcher {
             .registry
             .clone()
             .or_else(|| self.registry.default.clone());
-        let host = host.ok_or_else(|| FetchError::NoRegistry(reference.clone()))?;
+        let host = host.ok_or_else(|| FetchError::NoRegistry(Box::new(reference.clone())))?;
         let mut asked = Asked::new(&host, reference, Target::native());
         let known = reference.digest.as_ref().or(last);
         if ask == Ask::Kept
@@ -117,7 +117,9 @@ impl Fetcher {
             }),
             Err(error) if error.exit_code() == exit::UNAVAILABLE => {
                 let Some(package) = known.and_then(|digest| self.find(digest)) else {
-                    return Err(FetchError::Pull { error });
+                    return Err(FetchError::Pull {
+                        error: Box::new(error),
+                    });
                 };
                 asked.digest = known.cloned();
                 let stale = format!("{error}; what was kept of {reference} is used");
@@ -127,7 +129,9 @@ impl Fetcher {
                     stale: Some(stale),
                 })
             }
-            Err(error) => Err(FetchError::Pull { error }),
+            Err(error) => Err(FetchError::Pull {
+                error: Box::new(error),
+            }),
         }
     }
 

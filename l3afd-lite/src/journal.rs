@@ -99,11 +99,12 @@ pub enum JournalError {
     Busy(PathBuf),
 }
 
-/// The directory where the journal lives, locked for this process.
+/// The directory where the journal lives.
 #[derive(Debug)]
 pub struct StateDir {
     path: PathBuf,
-    _lock: nix::fcntl::Flock<File>,
+    /// None for one who only looks.
+    lock: Option<nix::fcntl::Flock<File>>,
 }
 
 impl Journal {
@@ -145,8 +146,16 @@ impl StateDir {
             .map_err(|_| JournalError::Busy(path.to_owned()))?;
         Ok(Self {
             path: path.to_owned(),
-            _lock: lock,
+            lock: Some(lock),
         })
+    }
+
+    /// Looks at a directory that somebody else may be using.
+    pub fn look(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            lock: None,
+        }
     }
 
     /// Where the directory is.
@@ -174,7 +183,10 @@ impl StateDir {
         if let Some(journal) = parse(&bytes) {
             return Ok((journal, None));
         }
-        let aside = (1..)
+        if self.lock.is_none() {
+            return Ok((Journal::default(), None));
+        }
+        let aside = (1..1000)
             .map(|n| self.path.join(format!("journal.damaged-{n}")))
             .find(|path| !path.exists());
         let aside = aside.unwrap_or_else(|| self.path.join("journal.damaged"));
@@ -190,8 +202,12 @@ impl StateDir {
     /// is there.
     ///
     /// # Errors
-    /// [`JournalError::Io`]; the old journal is unharmed then.
+    /// [`JournalError::Io`]; the old journal is unharmed then. [`JournalError::Busy`] for
+    /// one who only looks.
     pub fn write(&self, journal: &Journal) -> Result<(), JournalError> {
+        if self.lock.is_none() {
+            return Err(JournalError::Busy(self.path.clone()));
+        }
         let path = self.path.join("journal.json");
         write_whole(&path, &render(journal)).map_err(|source| JournalError::Io {
             action: "writing",

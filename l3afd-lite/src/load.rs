@@ -138,7 +138,7 @@ pub(crate) fn load<'a>(
             package: member.package.clone(),
             reason: format!("it has no program `{}`", member.function),
         })?;
-    let loaded = match program {
+    let verified = match program {
         Program::Xdp(program) => program.load(),
         Program::SchedClassifier(program) => program.load(),
         Program::TracePoint(program) => program.load(),
@@ -153,7 +153,7 @@ pub(crate) fn load<'a>(
             });
         }
     };
-    loaded.map_err(|error| refused(member, &error))?;
+    verified.map_err(|error| refused(member, &error))?;
     Ok(object)
 }
 

@@ -33,7 +33,7 @@ pub enum ParameterError {
     #[error("{package}: {reason}")]
     Value {
         package: PackageName,
-        reason: ManifestError,
+        reason: Box<ManifestError>,
     },
     /// A value is wider than the variable it belongs into.
     #[error(
@@ -90,7 +90,7 @@ pub fn settings(
             .encode(value)
             .map_err(|reason| ParameterError::Value {
                 package: package.clone(),
-                reason,
+                reason: Box::new(reason),
             })?;
         add(&mut settings, package, profile, parameter, encoded)?;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Chains in a real kernel, on a veth pair of their own.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -9,7 +10,7 @@ use l3afd_lite::kernel::{Kernel, KernelError};
 use registry_schema::hook::Hook;
 use support::flood::Sender;
 use support::objects::{count, generation, set_stop};
-use support::sandbox::{Sandbox, wait_until};
+use support::sandbox::{Sandbox, run, wait_until};
 
 const PROGRAMS: [&str; 4] = ["a", "b", "c", "d"];
 
@@ -61,9 +62,9 @@ fn proves_order(kernel: &Engine, sandbox: &Sandbox, sender: &Sender, hook: Hook,
     }
 }
 
-fn every_order_runs(hook: Hook) {
+fn every_order_runs(hook: Hook, engine: impl FnOnce(Engine) -> Engine) {
     let sandbox = Sandbox::new();
-    let kernel = Engine::new(sandbox.bpffs());
+    let kernel = engine(Engine::new(sandbox.bpffs()));
     let place = sandbox.place(hook);
     let sender = Sender::new();
     kernel.prepare().unwrap();
@@ -91,16 +92,28 @@ fn every_order_runs(hook: Hook) {
         .map(|end| end.packets)
         .sum();
     assert_eq!(ends, 5, "each packet of the last order ended once");
+    kernel.remove(&place).unwrap();
+    assert_eq!(kernel.chain(&place).unwrap().link, None);
+    assert_eq!(
+        kernel.foreign(&place).unwrap(),
+        [],
+        "nothing is left attached"
+    );
 }
 
 #[test]
 fn every_order_of_four_xdp_programs_runs_as_written() {
-    every_order_runs(Hook::Xdp);
+    every_order_runs(Hook::Xdp, |engine| engine);
 }
 
 #[test]
 fn every_order_of_four_tc_programs_runs_as_written() {
-    every_order_runs(Hook::TcIngress);
+    every_order_runs(Hook::TcIngress, |engine| engine);
+}
+
+#[test]
+fn every_order_of_four_tc_programs_runs_as_written_in_a_filter() {
+    every_order_runs(Hook::TcIngress, Engine::with_filters);
 }
 
 #[test]
@@ -187,7 +200,7 @@ fn a_slot_that_somebody_changed_is_seen_and_mended() {
         .join("chains")
         .join(place.key())
         .join("g1/array");
-    sandbox.run(&[
+    run(&[
         "bpftool",
         "map",
         "delete",

@@ -33,14 +33,10 @@ impl<K: Kernel> Agent<K> {
                     }
                 }
                 Step::Attach { generation, .. } => {
-                    let mode = resolved
-                        .map(|resolved| resolved.wanted.mode)
-                        .unwrap_or_else(|| {
-                            lock(&self.journal)
-                                .chain(place)
-                                .map(|record| record.mode)
-                                .unwrap_or_default()
-                        });
+                    let mode = match resolved {
+                        Some(resolved) => resolved.wanted.mode,
+                        None => lock(&self.journal).chain_mut(place).mode,
+                    };
                     self.change(|journal| journal.chain_mut(place).mode = mode)?;
                     self.kernel.attach(place, mode, *generation)?;
                 }

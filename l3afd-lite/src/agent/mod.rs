@@ -31,7 +31,7 @@ pub(crate) use resolve::Package;
 pub use status::{ChainStatus, ProgramStatus, Status};
 
 /// Longest pause before something that failed is tried again.
-const MAX_PAUSE: Duration = Duration::from_secs(300);
+const MAX_PAUSE: Duration = Duration::from_mins(5);
 
 /// Brings one node's kernel to what is wished, and keeps it there.
 pub struct Agent<K> {
@@ -130,6 +130,19 @@ impl<K: Kernel> Agent<K> {
     pub fn new(kernel: K, config: Config) -> Result<Self, AgentError> {
         kernel.prepare()?;
         let state = StateDir::open(&config.state_dir)?;
+        Self::with_state(kernel, config, state)
+    }
+
+    /// An agent that only looks, beside the one that acts: it gives status and plans.
+    ///
+    /// # Errors
+    /// [`AgentError::Journal`] if the journal cannot be read.
+    pub fn look(kernel: K, config: Config) -> Result<Self, AgentError> {
+        let state = StateDir::look(&config.state_dir);
+        Self::with_state(kernel, config, state)
+    }
+
+    fn with_state(kernel: K, config: Config, state: StateDir) -> Result<Self, AgentError> {
         let (journal, damaged) = state.read()?;
         if let Some(aside) = damaged {
             tracing::error!(path = %aside.display(), "the journal was damaged and put aside; what the kernel runs is replaced by what the configuration asks for");
@@ -499,7 +512,7 @@ impl<K: Kernel> Agent<K> {
             .get(title)
             .is_none_or(|trouble| trouble.problem != *problem)
         {
-            tracing::error!(subject = title, "{}", problem.message);
+            tracing::error!(target: "refused", subject = title, "{}", problem.message);
         }
         self.counters.refused(&problem.reason);
         let trouble = Trouble {

@@ -362,7 +362,7 @@ async fn an_unsigned_package_runs_only_where_that_is_allowed_and_is_marked() {
     let problem = report.worst().unwrap();
     assert_eq!(problem.exit_code, exit::POLICY);
     assert!(
-        problem.message.contains("is not signed"),
+        problem.message.contains("is unsigned"),
         "{}",
         problem.message
     );

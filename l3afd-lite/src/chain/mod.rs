@@ -17,6 +17,7 @@ use aya::maps::{Map, MapData, ProgramArray};
 use aya::programs::{ProgramError, ProgramFd};
 use aya::{Ebpf, EbpfLoader};
 use registry_schema::hook::Hook;
+use tc::Way;
 
 use crate::desired::XdpMode;
 use crate::kernel::maps::{PinnedMap, access, compare};
@@ -32,6 +33,8 @@ use crate::place::{Place, decode};
 #[derive(Debug, Clone)]
 pub struct Engine {
     pins: Pins,
+    /// How programs of traffic control attach; none asks the kernel.
+    tc: Option<Way>,
 }
 
 impl Engine {
@@ -39,7 +42,21 @@ impl Engine {
     pub fn new(bpffs: impl Into<PathBuf>) -> Self {
         Self {
             pins: Pins::new(bpffs),
+            tc: None,
         }
+    }
+
+    /// Attaches programs of traffic control as on kernels without TCX.
+    #[must_use]
+    pub fn with_filters(self) -> Self {
+        Self {
+            tc: Some(Way::Clsact),
+            ..self
+        }
+    }
+
+    fn way(&self, place: &Place) -> Way {
+        self.tc.unwrap_or_else(|| tc::way(place))
     }
 
     /// Removes every chain, probe and map that is pinned, links first.
@@ -79,7 +96,12 @@ impl Kernel for Engine {
     }
 
     fn chain(&self, place: &Place) -> Result<ActualChain, KernelError> {
-        observe::chain(&self.pins.chain(place), place)
+        let mut actual = observe::chain(&self.pins.chain(place), place)?;
+        let may_be_filter = actual.link.is_none() && !actual.generations.is_empty();
+        if may_be_filter && place.hook != Hook::Xdp && self.way(place) == Way::Clsact {
+            actual.link = tc::filter(place)?;
+        }
+        Ok(actual)
     }
 
     fn load(&self, request: &LoadGeneration) -> Result<Vec<LoadedProgram>, KernelError> {
@@ -96,7 +118,9 @@ impl Kernel for Engine {
         let owner = self.pins.chain(place);
         match place.hook {
             Hook::Xdp => xdp::attach(&owner, place, mode, generation),
-            Hook::TcIngress | Hook::TcEgress => tc::attach(&owner, place, generation),
+            Hook::TcIngress | Hook::TcEgress => {
+                tc::attach(&owner, place, generation, self.way(place))
+            }
         }
     }
 
@@ -117,7 +141,9 @@ impl Kernel for Engine {
 
     fn unlink(&self, place: &Place) -> Result<(), KernelError> {
         let owner = self.pins.chain(place);
-        tc::detach_filter(place)?;
+        if place.hook != Hook::Xdp && !owner.link().exists() {
+            tc::detach_filter(place)?;
+        }
         owner.remove_link()
     }
 
@@ -233,9 +259,12 @@ fn load_generation(
 /// Where every map of a member is pinned: with its package, to be taken over by the
 /// next generation, or with its generation.
 fn shared_pins(owner: &Owner, number: u64, member: &LoadMember) -> Vec<(String, PathBuf)> {
-    let path = |map: &MapShape| match map.shared {
-        true => owner.map(&member.instance, &map.name),
-        false => owner.private_map(number, member, &map.name),
+    let path = |map: &MapShape| {
+        if map.shared {
+            owner.map(&member.instance, &map.name)
+        } else {
+            owner.private_map(number, member, &map.name)
+        }
     };
     let own = member.maps.iter().map(|map| (map.name.clone(), path(map)));
     let array = member

@@ -30,10 +30,7 @@ pub(super) fn chain(owner: &Owner, place: &Place) -> Result<ActualChain, KernelE
         .map(|number| generation(owner, *number))
         .collect::<Result<_, _>>()?;
     let ifindex = interface(place);
-    let link = match link(owner)? {
-        None if place.hook != Hook::Xdp => super::tc::filter(place)?,
-        link => link,
-    };
+    let link = link(owner)?;
     Ok(ActualChain {
         ifindex,
         link,

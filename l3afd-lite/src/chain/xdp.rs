@@ -124,7 +124,10 @@ pub(super) fn programs(place: &Place) -> Result<Vec<(u32, String)>, KernelError>
         return Err(no_interface(place));
     }
     let asked = within(place.netns_path().as_deref(), || {
-        xdp_program(&place.interface)
+        // On a thread of its own: the answer is waited for.
+        let asked =
+            std::thread::scope(|scope| scope.spawn(|| xdp_program(&place.interface)).join());
+        asked.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     let id = asked
         .and_then(|id| id)

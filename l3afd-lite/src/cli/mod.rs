@@ -110,6 +110,17 @@ impl CliError {
     }
 }
 
+impl Cli {
+    /// What is logged unless `L3AFD_LITE_LOG` says otherwise. A command tells its user
+    /// what was refused; the daemon has only its log.
+    pub const fn default_log(&self) -> &'static str {
+        match self.command {
+            Command::Run(_) => "l3afd_lite=info,refused=info",
+            _ => "l3afd_lite=warn",
+        }
+    }
+}
+
 /// Runs the command; gives the exit code.
 pub async fn run(cli: Cli) -> u8 {
     let common = &cli.common;
@@ -210,6 +221,12 @@ fn describe(report: &Report) -> String {
 fn agent(config: Config) -> Result<Agent<Engine>, CliError> {
     let engine = Engine::new(&config.bpffs);
     Ok(Agent::new(engine, config)?)
+}
+
+/// An agent that only looks.
+fn looking(config: Config) -> Result<Agent<Engine>, CliError> {
+    let engine = Engine::new(&config.bpffs);
+    Ok(Agent::look(engine, config)?)
 }
 
 /// The daemon, if one runs.

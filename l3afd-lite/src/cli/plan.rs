@@ -4,7 +4,7 @@
 use clap::Args;
 use http::Method;
 
-use super::{CliError, Common, agent, daemon};
+use super::{CliError, Common, daemon, looking};
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {}
@@ -14,7 +14,7 @@ pub(super) async fn run(_args: &PlanArgs, common: &Common) -> Result<(), CliErro
     let desired = config.desired();
     let report = match daemon(&config) {
         Some(daemon) => daemon.request(Method::POST, "/v1/plan", &desired).await?,
-        None => agent(config)?.plan(&desired).await?,
+        None => looking(config)?.plan(&desired).await?,
     };
     common.conclude(&report)
 }

@@ -2,17 +2,20 @@
 //! `l3afd-lite run`
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use registry_schema::Digest;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, Common, agent};
-use crate::agent::Report;
+use crate::agent::{Agent, AgentError, Report};
 use crate::api::{ListenError, listen, listen_metrics, metrics_routes, routes};
-use crate::config::OnStop;
+use crate::chain::Engine;
+use crate::config::{Config, OnStop};
 use crate::desired::Desired;
 use crate::fetch::Ask;
+use crate::journal::JournalError;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {}
@@ -22,8 +25,8 @@ pub(super) async fn run(_args: &RunArgs, common: &Common) -> Result<(), CliError
     let digest = file.map_or_else(|| Digest::sha256(b""), |(_, digest)| digest);
     let desired = config.desired();
     let socket_path = config.api.socket.clone();
-    let agent = Arc::new(agent(config)?);
     let socket = listen(&socket_path)?;
+    let agent = Arc::new(patiently(config).await?);
     let signals = |kind| {
         signal(kind).map_err(|source| ListenError::Socket {
             path: socket_path.clone(),
@@ -42,7 +45,11 @@ pub(super) async fn run(_args: &RunArgs, common: &Common) -> Result<(), CliError
     tokio::spawn(async move { axum::serve(socket, commands).await });
     tracing::info!(socket = %socket_path.display(), "started");
 
-    log(&agent.start(desired, digest).await?);
+    tokio::select! {
+        report = agent.start(desired, digest) => log(&report?),
+        _ = terminated.recv() => return Ok(()),
+        _ = interrupted.recv() => return Ok(()),
+    }
     let mut interval = tokio::time::interval(agent.config().interval());
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     interval.tick().await;
@@ -63,6 +70,19 @@ pub(super) async fn run(_args: &RunArgs, common: &Common) -> Result<(), CliError
     tracing::info!("stopped");
     let _ = std::fs::remove_file(&socket_path);
     Ok(())
+}
+
+/// A command that works without the daemon may hold the state for a moment.
+async fn patiently(config: Config) -> Result<Agent<Engine>, CliError> {
+    for _ in 0..100 {
+        match agent(config.clone()) {
+            Err(CliError::Agent(AgentError::Journal(JournalError::Busy(_)))) => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            agent => return agent,
+        }
+    }
+    agent(config)
 }
 
 fn log(report: &Report) {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 
-use super::{CliError, Common, agent, daemon};
+use super::{CliError, Common, daemon, looking};
 use crate::agent::Status;
 use crate::config::{Config, Mode};
 
@@ -24,7 +24,7 @@ pub(super) async fn read(config: Config) -> Result<Status, CliError> {
     Ok(match daemon(&config) {
         Some(daemon) => daemon.get("/v1/status").await?,
         None => {
-            tokio::task::block_in_place(|| agent(config).and_then(|agent| Ok(agent.status()?)))?
+            tokio::task::block_in_place(|| looking(config).and_then(|agent| Ok(agent.status()?)))?
         }
     })
 }
@@ -61,7 +61,7 @@ fn describe(status: &Status, with_daemon: bool) -> String {
         if let Some(problem) = &chain.problem {
             let _ = writeln!(text, "    {}", problem.message);
         }
-        for foreign in chain.foreign.iter() {
+        for foreign in &chain.foreign {
             let _ = writeln!(
                 text,
                 "    not ours, on the same hook: program {} ({})",

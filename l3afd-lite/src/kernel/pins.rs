@@ -107,8 +107,7 @@ impl Owner {
     }
 
     pub(crate) fn private_map(&self, number: u64, member: &LoadMember, map: &str) -> PathBuf {
-        let [instance, function, map] =
-            [&member.instance, &member.function, map].map(|text| encode(text));
+        let [instance, function, map] = [&member.instance, &member.function, map].map(encode);
         self.generation(number)
             .join(format!("map-{instance}-{function}-{map}"))
     }

@@ -16,13 +16,13 @@ use nix::sched::{CloneFlags, setns};
 const BATCH: usize = 64;
 
 /// A socket that puts frames on `v0` of namespace `near`, past all queues.
-pub struct Sender {
+pub(crate) struct Sender {
     socket: OwnedFd,
 }
 
 impl Sender {
     /// Makes the socket on a thread of its own that enters the namespace.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         std::thread::spawn(|| {
             setns(
                 File::open("/run/netns/near").unwrap(),
@@ -68,7 +68,7 @@ impl Sender {
     }
 
     /// Sends up to one batch; tells how many were taken.
-    pub fn send(&self, frames: usize) -> usize {
+    pub(crate) fn send(&self, frames: usize) -> usize {
         let mut frame = frame();
         let mut part = libc::iovec {
             iov_base: frame.as_mut_ptr().cast(),
@@ -100,14 +100,14 @@ fn frame() -> [u8; 60] {
 }
 
 /// A flood that lasts until it is stopped.
-pub struct Flood {
+pub(crate) struct Flood {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
     thread: JoinHandle<()>,
 }
 
 impl Flood {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let sender = Sender::new();
         let (stop, sent) = (
             Arc::new(AtomicBool::new(false)),
@@ -122,12 +122,12 @@ impl Flood {
         Self { stop, sent, thread }
     }
 
-    pub fn sent(&self) -> u64 {
+    pub(crate) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
 
     /// Stops sending; gives the number of packets sent.
-    pub fn stop(self) -> u64 {
+    pub(crate) fn stop(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap();
         self.sent.load(Ordering::Relaxed)

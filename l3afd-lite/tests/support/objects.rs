@@ -14,7 +14,7 @@ use registry_schema::Digest;
 use registry_schema::hook::{Hook, ProgramType};
 
 /// The object of `seen.bpf.c`.
-pub fn seen() -> &'static [u8] {
+pub(crate) fn seen() -> &'static [u8] {
     static OBJECT: OnceLock<Vec<u8>> = OnceLock::new();
     OBJECT.get_or_init(|| compile("seen"))
 }
@@ -35,7 +35,7 @@ fn compile(name: &str) -> Vec<u8> {
 }
 
 /// `instances` of the counting program, in this order, as one generation.
-pub fn generation(place: &Place, number: u64, instances: &[&str]) -> LoadGeneration {
+pub(crate) fn generation(place: &Place, number: u64, instances: &[&str]) -> LoadGeneration {
     let length = u32::try_from(instances.len()).unwrap();
     let members = instances
         .iter()
@@ -105,7 +105,7 @@ fn address(place: &Place, instance: &str, map: &str) -> MapAddress {
 }
 
 /// Packets that an instance has seen.
-pub fn count(kernel: &impl Kernel, place: &Place, instance: &str) -> u64 {
+pub(crate) fn count(kernel: &impl Kernel, place: &Place, instance: &str) -> u64 {
     let entries = kernel
         .read_map(&address(place, instance, "seen"), Some(&[0]))
         .unwrap();
@@ -117,7 +117,7 @@ pub fn count(kernel: &impl Kernel, place: &Place, instance: &str) -> u64 {
 }
 
 /// Tells an instance whether to end the chain.
-pub fn set_stop(kernel: &impl Kernel, place: &Place, instance: &str, stop: bool) {
+pub(crate) fn set_stop(kernel: &impl Kernel, place: &Place, instance: &str, stop: bool) {
     let value = u32::from(stop).to_ne_bytes().to_vec();
     kernel
         .write_map(

@@ -13,13 +13,13 @@ use nix::sched::{CloneFlags, unshare};
 use registry_schema::hook::Hook;
 
 /// The machine of one test.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     dir: tempfile::TempDir,
 }
 
 impl Sandbox {
     /// Takes the calling thread, and all that it starts, into new namespaces.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let none = None::<&str>;
         let dir = tempfile::tempdir().unwrap();
         unshare(CloneFlags::CLONE_NEWNS).expect("these tests need root");
@@ -42,81 +42,73 @@ impl Sandbox {
             none,
         )
         .unwrap();
-        let sandbox = Self { dir };
-        sandbox.ip("netns add near");
-        sandbox.ip("netns add far");
-        sandbox.add_veth();
-        sandbox
+        ip("netns add near");
+        ip("netns add far");
+        add_veth();
+        Self { dir }
     }
 
-    /// `v0` in `near` and `v1` in `far`, up, without addresses.
-    pub fn add_veth(&self) {
-        self.ip("-n near link add v0 type veth peer name v1 netns far");
-        for (netns, link) in [("near", "v0"), ("far", "v1")] {
-            self.run(&[
-                "nsenter",
-                &format!("--net=/run/netns/{netns}"),
-                "sysctl",
-                "-qw",
-                "net.ipv6.conf.all.disable_ipv6=1",
-            ]);
-            self.ip(&format!("-n {netns} link set {link} up"));
-        }
-    }
-
-    pub fn ip(&self, args: &str) {
-        let mut command = vec!["ip"];
-        command.extend(args.split_whitespace());
-        self.run(&command);
-    }
-
-    pub fn run(&self, command: &[&str]) {
-        let status = Command::new(command[0])
-            .args(&command[1..])
-            .status()
-            .unwrap();
-        assert!(status.success(), "{command:?}: {status}");
-    }
-
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
     /// The daemon's directory on the bpffs.
-    pub fn bpffs(&self) -> PathBuf {
+    pub(crate) fn bpffs(&self) -> PathBuf {
         self.dir.path().join("bpf/l3afd-lite")
     }
 
     /// Where packets from `near` arrive.
-    pub fn place(&self, hook: Hook) -> Place {
+    pub(crate) fn place(&self, hook: Hook) -> Place {
         Place::new(Some("far".to_owned()), "v1", hook).unwrap()
     }
+}
 
-    /// A counter of an interface.
-    pub fn statistic(&self, netns: &str, link: &str, name: &str) -> u64 {
-        let path = format!("/sys/class/net/{link}/statistics/{name}");
-        // sysfs shows the namespace of who mounted it: mount one for the namespace.
-        let script = format!("mount -t sysfs sysfs /sys && cat {path}");
-        let output = Command::new("nsenter")
-            .args([
-                &format!("--net=/run/netns/{netns}"),
-                "unshare",
-                "-m",
-                "sh",
-                "-c",
-                &script,
-            ])
-            .output()
-            .unwrap();
-        String::from_utf8_lossy(&output.stdout)
-            .trim()
-            .parse()
-            .unwrap()
+/// `v0` in `near` and `v1` in `far`, up, without addresses.
+pub(crate) fn add_veth() {
+    ip("-n near link add v0 type veth peer name v1 netns far");
+    for (netns, link) in [("near", "v0"), ("far", "v1")] {
+        run(&[
+            "nsenter",
+            &format!("--net=/run/netns/{netns}"),
+            "sysctl",
+            "-qw",
+            "net.ipv6.conf.all.disable_ipv6=1",
+        ]);
+        ip(&format!("-n {netns} link set {link} up"));
+    }
+}
+
+pub(crate) fn ip(args: &str) {
+    let mut command = vec!["ip"];
+    command.extend(args.split_whitespace());
+    run(&command);
+}
+
+pub(crate) fn run(command: &[&str]) {
+    let status = Command::new(command[0])
+        .args(&command[1..])
+        .status()
+        .unwrap();
+    assert!(status.success(), "{command:?}: {status}");
+}
+
+/// Where tracepoints are looked up.
+pub(crate) fn mount_tracefs() {
+    let target = "/sys/kernel/tracing";
+    if !Path::new(target).join("events").exists() {
+        mount(
+            Some("tracefs"),
+            target,
+            Some("tracefs"),
+            MsFlags::empty(),
+            None::<&str>,
+        )
+        .unwrap();
     }
 }
 
 /// Waits until `true`; the limit is there to fail, not to measure.
-pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let limit = Instant::now() + Duration::from_secs(30);
     while !holds() {
         assert!(Instant::now() < limit, "never: {what}");

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The real `l3afd-lite`, in a sandbox, against a real registry.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::registry::TestRegistry;
+use crate::support::sandbox::{Sandbox, wait_until};
+
+/// A configuration, and the processes that use it.
+pub(crate) struct Node<'a> {
+    sandbox: &'a Sandbox,
+    config: PathBuf,
+}
+
+/// A running daemon; killed, not asked, when it is dropped.
+pub(crate) struct Daemon {
+    child: Child,
+}
+
+impl<'a> Node<'a> {
+    /// A node that trusts `key` (PEM) for namespace `test` of `registry`.
+    pub(crate) fn new(
+        sandbox: &'a Sandbox,
+        registry: &TestRegistry,
+        key: &str,
+        rest: &str,
+    ) -> Self {
+        let node = Self {
+            sandbox,
+            config: sandbox.path().join("config.toml"),
+        };
+        node.configure(registry, key, rest);
+        node
+    }
+
+    /// Writes the configuration anew.
+    pub(crate) fn configure(&self, registry: &TestRegistry, key: &str, rest: &str) {
+        let dir = self.sandbox.path().display();
+        let bpffs = self.sandbox.bpffs();
+        let host = registry.host();
+        let mut text = format!(
+            "state_dir = \"{dir}/state\"\nbpffs = \"{}\"\ninterval_seconds = 1\ngrace_milliseconds = 100\n",
+            bpffs.display()
+        );
+        // Keys of the file itself come before its tables.
+        let (top, tables): (Vec<&str>, Vec<&str>) = rest
+            .split_inclusive('\n')
+            .partition(|line| line.starts_with("mode") || line.starts_with("on_stop"));
+        text.extend(top);
+        let _ = write!(
+            text,
+            "[api]\nsocket = \"{dir}/l3afd-lite.sock\"\n[registry]\ndefault = \"{host}\"\n[trust]\nfile = \"{dir}/trust.toml\"\n"
+        );
+        let fingerprint: registry_schema::signature::PublicKey =
+            registry_schema::signature::PublicKey::from_pem(key).unwrap();
+        let _ = write!(
+            text,
+            "[[trust.key]]\nregistry = \"{host}\"\nnamespace = \"test\"\nfingerprint = \"{}\"\npem = '''\n{key}'''\n",
+            fingerprint.fingerprint()
+        );
+        text.extend(tables);
+        std::fs::write(&self.config, text).unwrap();
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_l3afd-lite"));
+        command.arg("--config").arg(&self.config);
+        command
+    }
+
+    /// Starts the daemon and waits until it answers.
+    pub(crate) fn start(&self) -> Daemon {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.sandbox.path().join("daemon.log"))
+            .unwrap();
+        let child = self
+            .command()
+            .arg("run")
+            .stderr(log)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let daemon = Daemon { child };
+        wait_until("the daemon answers", || self.socket_answers());
+        self.ok(&["status"]);
+        daemon
+    }
+
+    pub(crate) fn socket_answers(&self) -> bool {
+        std::os::unix::net::UnixStream::connect(self.sandbox.path().join("l3afd-lite.sock")).is_ok()
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        self.command().args(args).output().unwrap()
+    }
+
+    /// Runs a command that must succeed.
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "{args:?}: {text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        text
+    }
+
+    /// Runs a command that must fail; gives its exit code and what it says.
+    pub(crate) fn refused(&self, args: &[&str]) -> (Option<i32>, String) {
+        let output = self.run(args);
+        assert!(
+            !output.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    }
+
+    /// Runs a command that must fail, with another configuration.
+    pub(crate) fn refused_with(&self, config: &str, args: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_l3afd-lite"));
+        let output = command
+            .args(["--config", config])
+            .args(args)
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    }
+
+    /// The page of measurements, through the socket.
+    pub(crate) fn metrics(&self) -> String {
+        let socket = self.sandbox.path().join("l3afd-lite.sock");
+        let client = l3afd_lite::api::Client::new(&socket);
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(client.text("/metrics")).unwrap()
+    }
+
+    /// The status of the chain of an interface, as JSON.
+    pub(crate) fn chain(&self, hook: &str) -> Value {
+        let chains: Value =
+            serde_json::from_str(&self.ok(&["chain", "show", "--output", "json"])).unwrap();
+        let found = chains
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|chain| chain["hook"] == hook)
+            .cloned();
+        found.unwrap_or(Value::Null)
+    }
+
+    /// Names of the packages that run at a hook, head first.
+    pub(crate) fn packages(&self, hook: &str) -> Vec<String> {
+        let chain = self.chain(hook);
+        let programs = chain["programs"].as_array().cloned().unwrap_or_default();
+        programs
+            .iter()
+            .map(|program| program["package"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// Packets each program of a hook has seen.
+    pub(crate) fn runs(&self, hook: &str) -> Vec<u64> {
+        let chain = self.chain(hook);
+        let programs = chain["programs"].as_array().cloned().unwrap_or_default();
+        programs
+            .iter()
+            .map(|program| program["runs"].as_u64().unwrap())
+            .collect()
+    }
+}
+
+impl Daemon {
+    /// Sends SIGKILL and waits until the process is gone.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub(crate) fn terminate(mut self) -> bool {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        self.child.wait().unwrap().success()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
