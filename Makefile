@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make demo` and `make test` are all a fresh Debian 12 machine needs.
 
-.PHONY: help setup build demo test test-rust test-interop lint doc deny separable bench fuzz clean
+.PHONY: help setup build demo test test-rust test-interop lint doc deny separable bench vm fuzz clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ separable: ## Build the registry side without the node and the packages
 
 bench: setup ## Print ratios against peers, measured in the same run
 	@bash .ci/bench.sh
+
+vm: build ## The node on kernels 5.10, 6.1 and 6.12, under emulation
+	@bash .ci/vm.sh
 
 fuzz: ## Fuzz every parser of outside bytes (SECONDS_EACH=60)
 	@bash .ci/fuzz.sh

@@ -56,7 +56,7 @@ if [ "${DEMO_STAGE:-}" != node ]; then
 
   export DEMO_STAGE=node HOST ADMIN_TOKEN WORK BIN
   printf '%s\n' "${rows[@]}" > "$WORK/rows"
-  as_root env DEMO_STAGE=node HOST="$HOST" WORK="$WORK" PATH="$PATH" REGISTRY_DATA="$WORK/registry" \
+  as_root env DEMO_STAGE=node BPFPKG_BIN="$BIN" HOST="$HOST" WORK="$WORK" PATH="$PATH" REGISTRY_DATA="$WORK/registry" \
     BPFPKG_REGISTRY="$HOST" BPFPKG_PASSWORD="$BPFPKG_PASSWORD" XDG_CONFIG_HOME="$XDG_CONFIG_HOME" \
     XDG_CACHE_HOME="$XDG_CACHE_HOME" DOCKER_CONFIG="$DOCKER_CONFIG" CARGO_TARGET_DIR="$TARGET" TERM="${TERM:-dumb}" \
     unshare --mount --propagation private bash "$TOP/.ci/demo.sh" || failures=1
@@ -75,7 +75,7 @@ trap 'code=$?; stop "${PING_PID:-}"; stop "$DAEMON_PID"; ip netns delete demo-no
 mkdir -p "$WORK/bpf" "$WORK/state" /run/netns
 mount -t bpf bpf "$WORK/bpf"
 mount -t tmpfs tmpfs /run/netns
-l3afd() { "$BIN/l3afd-lite" --config "$WORK/node.toml" "$@"; }
+l3afd-lite() { "$BIN/l3afd-lite" --config "$WORK/node.toml" "$@"; }
 in_peer() { nsenter --net=/run/netns/demo-peer "$@"; }
 
 title "5. A node with two network namespaces and a veth pair"
@@ -101,10 +101,10 @@ title "6. A newcomer's three commands, from nothing to the kernel"
 start=$(date +%s%N)
 show bpfpkg search packet
 show bpfpkg trust add netops --yes
-show l3afd apply --netns demo-node --interface veth-node --hook xdp netops/packet-count:1.0.0
+show l3afd-lite apply --netns demo-node --interface veth-node --hook xdp netops/packet-count:1.0.0
 seconds=$((($(date +%s%N) - start) / 1000000000))
 holds "three commands put a package on an interface in under a minute" "$seconds s" test "$seconds" -lt 60
-show l3afd chain show
+show l3afd-lite chain show
 holds "the program is in the kernel" "XDP on veth-node" \
   bash -c "ip -n demo-node -d link show veth-node | grep -q 'prog/xdp'"
 
@@ -131,31 +131,33 @@ package = "$HOST/netops/packet-count:1.0.0"
 package = "$HOST/netops/exec-trace:1.0.0"
 TOML
 sed -n '/chain/,$p' "$WORK/node.toml" | sed 's/^/   | /'
-l3afd run > "$WORK/daemon.log" 2>&1 & DAEMON_PID=$!
-ready() { l3afd status --output json | jq -e '[.. | .state? // empty] | length > 0 and all(. == "running")'; }
-wait_for 30 ready || { cat "$WORK/daemon.log"; l3afd status; die "the daemon did not bring its chains up"; }
-show l3afd chain show
+l3afd-lite run > "$WORK/daemon.log" 2>&1 & DAEMON_PID=$!
+ready() { # every chain and probe of the file runs, and the daemon answers
+  curl -fsS "http://$METRICS/metrics" && l3afd-lite status --output json |
+    jq -e --argjson wanted "$(grep -cE '^\[\[(chain|probe)\]\]' "$WORK/node.toml")" \
+      '[(.chains, .probes)[].state] | length == $wanted and all(. == "running")'
+}
+wait_for 30 ready || { cat "$WORK/daemon.log"; l3afd-lite status; die "the daemon did not bring its chains up"; }
+show l3afd-lite chain show
 
 title "8. Traffic: the counters are right"
-before=$(metric 'packet_count_packets_total')
 in_peer ping -q -c 1000 -i 0.002 10.99.0.1 | sed -n '4p' | sed 's/^/   /'
-icmp=$(curl -fsS "http://$METRICS/metrics" | grep 'packet_count_packets_total' | grep icmp)
+icmp=$(curl -fsS "http://$METRICS/metrics" | grep '^netops_packet_count_packets_total{' | grep 'protocol="icmp"')
 sed 's/^/   /' <<< "$icmp"
 in_icmp=$(grep 'hook="xdp"' <<< "$icmp" | awk '{print $NF}'); out_icmp=$(grep 'hook="tc-egress"' <<< "$icmp" | awk '{print $NF}')
 holds "1000 pings are 1000 packets in and 1000 out" "in $in_icmp, out $out_icmp" test "$in_icmp/$out_icmp" = 1000/1000
-execs=$(metric 'netops_exec_trace'); for _ in 1 2 3 4 5; do /bin/true; done
-wait_for 5 bash -c "true"; execs=$(($(metric 'netops_exec_trace') - execs))
+execs=$(metric netops_exec_trace_execs_total); for _ in 1 2 3 4 5; do /bin/true; done
+execs=$(($(metric netops_exec_trace_execs_total) - execs))
 holds "the tracepoint counts programs that start" "$execs seen" test "$execs" -ge 5
 
 title "9. The rate limit drops what is above it"
-drops=$(metric 'netops_ratelimiting_drops_total')
+drops=$(metric netops_ratelimiting_drops_total)
 for _ in $(seq 40); do in_peer timeout 0.05 bash -c 'exec 3<>/dev/tcp/10.99.0.1/8080' 2>/dev/null || true; done
-drops=$(($(metric 'netops_ratelimiting_drops_total') - drops))
+drops=$(($(metric netops_ratelimiting_drops_total) - drops))
 holds "of 40 connections, those above 5 per second are dropped" "$drops dropped" test "$drops" -ge 10
 
 title "10. The order changes under traffic, nothing is lost"
 in_peer ping -q -f -c 60000 10.99.0.1 > "$WORK/ping.log" 2>&1 & PING_PID=$!
-awk '/packet-count/ && !done { getline nextone; hold=$0 } { print }' "$WORK/node.toml" > /dev/null
 swap() { # writes the chain in the other order
   local first=$1 second=$2
   cat "$WORK/base.toml" - > "$WORK/node.toml" <<TOML
@@ -171,8 +173,8 @@ TOML
 }
 changes=0
 while kill -0 "$PING_PID" 2>/dev/null; do
-  swap ratelimiting packet-count; l3afd apply > /dev/null
-  swap packet-count ratelimiting; l3afd apply > /dev/null
+  swap ratelimiting packet-count; l3afd-lite apply > /dev/null
+  swap packet-count ratelimiting; l3afd-lite apply > /dev/null
   changes=$((changes + 2))
 done
 lost=$(sed -nE 's/.*, ([0-9.]+)% packet loss.*/\1/p' "$WORK/ping.log"); sed -n '4p' "$WORK/ping.log" | sed 's/^/   /'
@@ -181,13 +183,13 @@ holds "$changes changes of order lose no packet" "$lost% lost" test "$lost" = 0
 title "11. What is not trusted is not loaded"
 refused() { # refused PACKAGE REASON: apply must fail with this reason and change nothing
   local package=$1 reason=$2 before after code=0
-  before=$(l3afd status --output json | jq -S '[.. | .program_id? // empty]')
+  before=$(l3afd-lite status --output json | jq -S '[.. | .program_id? // empty]')
   cp "$WORK/node.toml" "$WORK/good.toml"
   printf '[[chain.program]]\npackage = "%s/netops/%s:1.0.0"\n' "$HOST" "$package" >> "$WORK/node.toml"
-  l3afd apply > "$WORK/refused.log" 2>&1 || code=$?
+  l3afd-lite apply > "$WORK/refused.log" 2>&1 || code=$?
   sed 's/^/   /' "$WORK/refused.log"
-  cp "$WORK/good.toml" "$WORK/node.toml"; l3afd apply > /dev/null 2>&1 || true
-  after=$(l3afd status --output json | jq -S '[.. | .program_id? // empty]')
+  cp "$WORK/good.toml" "$WORK/node.toml"; l3afd-lite apply > /dev/null 2>&1 || true
+  after=$(l3afd-lite status --output json | jq -S '[.. | .program_id? // empty]')
   [ "$code" != 0 ] && grep -qi "$reason" "$WORK/refused.log" && [ "$before" = "$after" ]
 }
 variant() { # variant NAME: packet-count under another name
@@ -209,10 +211,10 @@ holds "a package with one flipped byte is refused" "nothing loaded" refused flip
 title "12. The daemon is killed; the chain does not notice"
 in_peer ping -q -f -c 60000 10.99.0.1 > "$WORK/ping.log" 2>&1 & PING_PID=$!
 sleep 0.3; kill -9 "$DAEMON_PID"; wait "$DAEMON_PID" 2>/dev/null || true
-before=$(l3afd chain show --output json 2>/dev/null | jq -S '[.. | .program_id? // empty]')
-sleep 0.3; l3afd run >> "$WORK/daemon.log" 2>&1 & DAEMON_PID=$!
+before=$(l3afd-lite chain show --output json 2>/dev/null | jq -S '[.. | .program_id? // empty]')
+sleep 0.3; l3afd-lite run >> "$WORK/daemon.log" 2>&1 & DAEMON_PID=$!
 wait_for 30 ready || die "the daemon did not come back"
-after=$(l3afd chain show --output json | jq -S '[.. | .program_id? // empty]')
+after=$(l3afd-lite chain show --output json | jq -S '[.. | .program_id? // empty]')
 wait "$PING_PID" || true
 lost=$(sed -nE 's/.*, ([0-9.]+)% packet loss.*/\1/p' "$WORK/ping.log")
 holds "SIGKILL and restart lose no packet" "$lost% lost" test "$lost" = 0

@@ -6,7 +6,7 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Tools that must be compiled or unpacked live here, outside the checkout.
 CACHE=${BPFPKG_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/bpfpkg-tools}
 TARGET=${CARGO_TARGET_DIR:-$TOP/target}
-BIN=$TARGET/debug
+BIN=${BPFPKG_BIN:-$TARGET/debug}
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$(basename "$0"): $*"; exit 1; }
@@ -18,20 +18,34 @@ as_root() {
   fi
 }
 
-# unpack_deb SUITE PACKAGE: unpacks a Debian package beside the system, prints where.
-unpack_deb() {
-  local suite=$1 package=$2 dir=$CACHE/$1/$2
-  if [ ! -e "$dir/.done" ]; then
-    local apt=$CACHE/$suite/apt mirror
-    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$dir"
+# suite_apt SUITE COMMAND…: apt of another Debian suite, with lists of its own.
+suite_apt() {
+  local suite=$1 apt=$CACHE/$1/apt mirror command=$2; shift 2
+  local options=(-o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
+    -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User=root)
+  if [ ! -e "$apt/.done" ]; then
+    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
     mirror=$(sed -nE 's/^URIs: *([^ ]+).*/\1/p; s/^deb (\[[^]]*\] )?([^ ]+) .*/\2/p' \
       /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | grep -v security | head -n 1)
     [ -n "$mirror" ] || die "no Debian mirror is configured in /etc/apt"
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" > "$apt/sources.list"
-    local options=(-o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
-      -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User=root -qq)
-    apt-get "${options[@]}" update >&2
-    (cd "$dir" && apt-get "${options[@]}" download "$package" >&2 && dpkg -x "$package"_*.deb . && rm "$package"_*.deb)
+    apt-get "${options[@]}" -qq update >&2
+    touch "$apt/.done"
+  fi
+  "$command" "${options[@]}" "$@"
+}
+
+# package_in SUITE METAPACKAGE: the package that a metapackage of another suite stands for.
+package_in() {
+  suite_apt "$1" apt-cache depends "$2" | sed -nE 's/^ *Depends: (linux-image-[0-9].*)/\1/p' | head -n 1
+}
+
+# unpack_deb SUITE PACKAGE: unpacks a Debian package beside the system, prints where.
+unpack_deb() {
+  local suite=$1 package=$2 dir=$CACHE/$1/$2
+  if [ ! -e "$dir/.done" ]; then
+    mkdir -p "$dir"
+    (cd "$dir" && suite_apt "$suite" apt-get -qq download "$package" >&2 && dpkg -x "$package"_*.deb . && rm "$package"_*.deb)
     touch "$dir/.done"
   fi
   printf '%s\n' "$dir"

@@ -2,7 +2,7 @@
 # Starts a registry of our own on a free port with an empty data folder; sourced.
 # Sets WORK (removed at exit), HOST, ADMIN_TOKEN and a private configuration folder.
 
-WORK=$(mktemp -d -t bpfpkg.XXXXXX)
+WORK=${WORK:-$(mktemp -d -t bpfpkg.XXXXXX)}
 REGISTRY_PID=
 export XDG_CONFIG_HOME=$WORK/config XDG_CACHE_HOME=$WORK/cache DOCKER_CONFIG=$WORK/docker
 export REGISTRY_AUTH_FILE=$WORK/docker/config.json BPFPKG_PASSWORD=correct-horse NO_COLOR=1

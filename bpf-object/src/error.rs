@@ -127,12 +127,12 @@ pub enum ObjectError {
 impl ObjectError {
     pub(crate) fn malformed(
         what: impl Into<String>,
-        value: impl ToString,
+        value: impl std::fmt::Display,
         expected: &'static str,
     ) -> Self {
         Self::Malformed {
             what: what.into(),
-            value: value.to_string(),
+            value: format!("{value}"),
             expected,
         }
     }

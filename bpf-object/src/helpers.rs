@@ -41,7 +41,8 @@ fn describe((name, major, minor, gpl_only): Row) -> Helper {
 
 type Row = (&'static str, u16, u16, bool);
 
-/// The helper with number `n` is at position `n - 1`.
+/// The helper with number `n` is at position `n - 1`. Who may call what was
+/// compared with the answers of a 6.18 kernel to programs under another licence.
 const TABLE: [Row; 211] = [
     ("map_lookup_elem", 3, 19, ANY),
     ("map_update_elem", 3, 19, ANY),
@@ -142,7 +143,7 @@ const TABLE: [Row; 211] = [
     ("skb_ecn_set_ce", 5, 1, ANY),
     ("get_listener_sock", 5, 1, ANY),
     ("skc_lookup_tcp", 5, 2, ANY),
-    ("tcp_check_syncookie", 5, 2, ANY),
+    ("tcp_check_syncookie", 5, 2, GPL),
     ("sysctl_get_name", 5, 2, ANY),
     ("sysctl_get_current_value", 5, 2, ANY),
     ("sysctl_get_new_value", 5, 2, ANY),
@@ -152,7 +153,7 @@ const TABLE: [Row; 211] = [
     ("sk_storage_get", 5, 2, ANY),
     ("sk_storage_delete", 5, 2, ANY),
     ("send_signal", 5, 3, ANY),
-    ("tcp_gen_syncookie", 5, 3, ANY),
+    ("tcp_gen_syncookie", 5, 3, GPL),
     ("skb_output", 5, 5, GPL),
     ("probe_read_user", 5, 5, GPL),
     ("probe_read_kernel", 5, 5, GPL),
@@ -205,7 +206,7 @@ const TABLE: [Row; 211] = [
     ("ktime_get_coarse_ns", 5, 11, ANY),
     ("ima_inode_hash", 5, 11, ANY),
     ("sock_from_file", 5, 11, ANY),
-    ("check_mtu", 5, 12, ANY),
+    ("check_mtu", 5, 12, GPL),
     ("for_each_map_elem", 5, 13, ANY),
     ("snprintf", 5, 13, GPL),
     ("sys_bpf", 5, 14, ANY),
@@ -246,10 +247,10 @@ const TABLE: [Row; 211] = [
     ("dynptr_read", 5, 19, ANY),
     ("dynptr_write", 5, 19, ANY),
     ("dynptr_data", 5, 19, ANY),
-    ("tcp_raw_gen_syncookie_ipv4", 6, 0, ANY),
-    ("tcp_raw_gen_syncookie_ipv6", 6, 0, ANY),
-    ("tcp_raw_check_syncookie_ipv4", 6, 0, ANY),
-    ("tcp_raw_check_syncookie_ipv6", 6, 0, ANY),
+    ("tcp_raw_gen_syncookie_ipv4", 6, 0, GPL),
+    ("tcp_raw_gen_syncookie_ipv6", 6, 0, GPL),
+    ("tcp_raw_check_syncookie_ipv4", 6, 0, GPL),
+    ("tcp_raw_check_syncookie_ipv6", 6, 0, GPL),
     ("ktime_get_tai_ns", 6, 1, ANY),
     ("user_ringbuf_drain", 6, 1, ANY),
     ("cgrp_storage_get", 6, 2, ANY),

@@ -27,6 +27,9 @@ pub(crate) const EXIT: u8 = 0x95;
 /// The frame pointer.
 pub(crate) const R10: u8 = 10;
 
+/// Which bits of the code are the class.
+pub(crate) const CLASS: u8 = 0x07;
+const CLASS_LD: u8 = 0x00;
 const CLASS_JMP: u8 = 0x05;
 const CLASS_JMP32: u8 = 0x06;
 const JA32: u8 = 0x06;
@@ -52,8 +55,8 @@ impl Insn {
         }
     }
 
-    fn decode(bytes: &[u8; BYTES], endian: Endianness) -> Self {
-        let [code, regs, o0, o1, i0, i1, i2, i3] = *bytes;
+    fn decode(bytes: [u8; BYTES], endian: Endianness) -> Self {
+        let [code, regs, o0, o1, i0, i1, i2, i3] = bytes;
         let (low, high) = (regs & 0xf, regs >> 4);
         match endian {
             Endianness::Little => Self::new(
@@ -106,7 +109,7 @@ impl Insn {
 
     /// Whether this is a packet load of classic BPF, which may end the program.
     pub(crate) fn is_packet_load(self) -> bool {
-        self.code & 0x07 == 0 && matches!(self.code & 0xe0, 0x20 | 0x40)
+        self.code & CLASS == CLASS_LD && matches!(self.code & 0xe0, 0x20 | 0x40)
     }
 
     /// Whether a jump's distance lies in the 32-bit immediate (`gotol`).
@@ -132,6 +135,18 @@ impl Insn {
     }
 }
 
+/// The slot at which a jump of this distance arrives.
+pub(crate) fn target(slot: usize, distance: i64) -> Option<usize> {
+    let distance = isize::try_from(distance).ok()?;
+    slot.checked_add(1)?.checked_add_signed(distance)
+}
+
+/// How far a jump at `slot` goes to arrive at `target`.
+pub(crate) fn distance(slot: usize, target: usize) -> i64 {
+    let signed = |slot: usize| i64::try_from(slot).unwrap_or(i64::MAX / 2);
+    signed(target) - signed(slot) - 1
+}
+
 /// Decodes a code section. The second half of an `ld_imm64` is `None`.
 pub(crate) fn decode(code: &[u8], endian: Endianness) -> Vec<Option<Insn>> {
     let mut out = Vec::with_capacity(code.len() / BYTES);
@@ -141,7 +156,7 @@ pub(crate) fn decode(code: &[u8], endian: Endianness) -> Vec<Option<Insn>> {
             out.push(None);
             second_half = false;
         } else {
-            let insn = Insn::decode(bytes, endian);
+            let insn = Insn::decode(*bytes, endian);
             second_half = insn.is_wide();
             out.push(Some(insn));
         }

@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The inspector: an object's bytes in, its profile out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use registry_schema::profile::{
     GlobalProfile, KernelFloor, MapProfile, ObjectProfile, ProgramProfile,
 };
 
 use crate::btf::{core, layout};
-use crate::elf::{SHF_ALLOC, SHF_EXECINSTR, SymbolKind};
+use crate::elf::{SHF_ALLOC, SHF_EXECINSTR, SymbolKind, SymbolSection};
 use crate::error::ObjectError;
-use crate::kernel_floor;
-use crate::licence;
-use crate::map::{self, Map};
-use crate::object::Object;
-use crate::privilege;
+use crate::map::{self, Map, Places};
+use crate::object::{Function, Object};
 use crate::reach::{self, Uses};
-use crate::section;
-use crate::{helpers, limits};
+use crate::{effect, helpers, kernel_floor, licence, limits, privilege, section};
 
 /// Derives the profile of an object from nothing but its bytes.
 ///
@@ -27,44 +23,38 @@ use crate::{helpers, limits};
 pub fn inspect(bytes: &[u8]) -> Result<ObjectProfile, ObjectError> {
     let object = Object::read(bytes)?;
     let maps = map::read(&object)?;
-    let uses = object.uses();
-    let mut visited = 0;
-    let mut programs = Vec::new();
-    for (position, function) in object
-        .functions
-        .iter()
-        .enumerate()
-        .filter(|(_, function)| function.is_program)
-    {
-        let (all, callees) = reach::join(&uses, &object.functions, position, &mut visited)?;
-        let mut subprograms: Vec<String> = callees
-            .iter()
-            .filter_map(|callee| object.functions.get(*callee))
-            .map(|callee| callee.name.clone())
-            .collect();
-        subprograms.sort();
-        let instructions = callees
-            .iter()
-            .filter_map(|callee| object.functions.get(*callee))
-            .map(|callee| callee.range.len())
-            .sum::<usize>();
-        let mut program = profile_program(
-            &object,
-            position,
-            &all,
-            &maps,
-            instructions + function.range.len(),
-        );
-        program.subprograms = subprograms;
-        programs.push((function.symbol, program));
-    }
+    let mut inspection = Inspection {
+        object: &object,
+        uses: object.uses(),
+        places: Places::new(&maps),
+        visited: 0,
+        steps: 0,
+        listed: maps.iter().map(|map| map.name.len()).sum(),
+    };
+    let mut positions: Vec<usize> = (0..object.functions.len())
+        .filter(|position| {
+            object
+                .functions
+                .get(*position)
+                .is_some_and(|function| function.is_program)
+        })
+        .collect();
+    positions.sort_by_key(|position| {
+        object
+            .functions
+            .get(*position)
+            .map(|function| function.symbol)
+    });
+    let programs = positions
+        .into_iter()
+        .filter_map(|position| Some((position, object.functions.get(position)?)))
+        .map(|(position, function)| inspection.program(position, function))
+        .collect::<Result<Vec<ProgramProfile>, ObjectError>>()?;
     if programs.is_empty() {
         return Err(ObjectError::NoProgram {
             sections: object.elf.sections.len(),
         });
     }
-    programs.sort_by_key(|(symbol, _)| *symbol);
-    let programs: Vec<ProgramProfile> = programs.into_iter().map(|(_, program)| program).collect();
     let licence = object
         .elf
         .section("license")
@@ -73,7 +63,6 @@ pub fn inspect(bytes: &[u8]) -> Result<ObjectProfile, ObjectError> {
         .iter()
         .flat_map(|program| program.privileges.iter().copied())
         .collect();
-    let globals = globals(&object)?;
     Ok(ObjectProfile {
         size: bytes.len() as u64,
         little_endian: object.elf.is_little_endian(),
@@ -87,102 +76,109 @@ pub fn inspect(bytes: &[u8]) -> Result<ObjectProfile, ObjectError> {
             .fold(0_u64, |sum, map| sum.saturating_add(map.memory())),
         maps: maps.iter().map(|map| profile_map(&object, map)).collect(),
         programs,
-        globals,
+        globals: globals(&object)?,
         privileges: privileges.into_iter().collect(),
     })
 }
 
-fn profile_program(
-    object: &Object,
-    position: usize,
-    uses: &Uses,
-    maps: &[Map],
-    instructions: usize,
-) -> ProgramProfile {
-    let Some(function) = object.functions.get(position) else {
-        return empty_program();
-    };
-    let section = object.section_name(function.section);
-    let suggestion = section::suggest(section);
-    let own: Vec<&Map> = maps
-        .iter()
-        .filter(|map| {
-            uses.data
-                .iter()
-                .any(|(section, offset)| map.holds(*section, *offset))
-        })
-        .collect();
-    let kfuncs: Vec<String> = {
-        let names: BTreeSet<&str> = uses
-            .externals
+/// An object under inspection, and what that has cost so far.
+struct Inspection<'a> {
+    object: &'a Object,
+    uses: Vec<Uses>,
+    places: Places<'a>,
+    visited: usize,
+    steps: usize,
+    listed: usize,
+}
+
+impl Inspection<'_> {
+    fn program(
+        &mut self,
+        position: usize,
+        function: &Function,
+    ) -> Result<ProgramProfile, ObjectError> {
+        let object = self.object;
+        let (uses, callees) =
+            reach::join(&self.uses, &object.functions, position, &mut self.visited)?;
+        let section = object.section_name(function.section);
+        let suggestion = section::suggest(section);
+        let callees: Vec<&Function> = callees
             .iter()
-            .filter_map(|symbol| object.external_name(*symbol))
+            .filter_map(|callee| object.functions.get(*callee))
             .collect();
-        names.into_iter().map(str::to_owned).collect()
-    };
-    let mut names: Vec<String> = uses
-        .helpers
-        .iter()
-        .map(|number| {
-            helpers::by_number(*number).map_or_else(
-                || format!("helper {number}"),
-                |helper| helper.name.to_owned(),
-            )
-        })
-        .collect();
-    names.sort();
-    let mut map_names: Vec<String> = own.iter().map(|map| map.name.clone()).collect();
-    map_names.sort();
-    let globals = uses
-        .data
-        .iter()
-        .any(|(section, _)| is_global_section(object.section_name(*section)));
-    let effects = crate::effect::of(object, position, suggestion.program_type);
-    ProgramProfile {
-        function: function.name.clone(),
-        section: section.to_owned(),
-        instructions: u32::try_from(function.range.len()).unwrap_or(u32::MAX),
-        privileges: privilege::of(&privilege::Evidence {
+        let maps: BTreeMap<&str, &Map> = uses
+            .data
+            .iter()
+            .filter_map(|(section, offset)| self.places.find(*section, *offset))
+            .map(|map| (map.name.as_str(), map))
+            .collect();
+        let helpers = sorted(uses.helpers.iter().map(|number| helper_name(*number)));
+        let kfuncs = sorted(
+            uses.externals
+                .iter()
+                .filter_map(|symbol| object.external_name(*symbol))
+                .map(str::to_owned),
+        );
+        let subprograms = sorted(callees.iter().map(|callee| callee.name.clone()));
+        let map_names = sorted(maps.keys().map(|name| (*name).to_owned()));
+        let names = [&helpers, &kfuncs, &subprograms, &map_names]
+            .into_iter()
+            .flatten();
+        self.listed += names.map(String::len).sum::<usize>() + function.name.len() + section.len();
+        ObjectError::check_count("bytes of names to list", self.listed, limits::PROFILE_BYTES)?;
+
+        let effects = effect::of(object, position, suggestion.program_type, &mut self.steps);
+        let privileges = privilege::of(&privilege::Evidence {
             section,
             program_type: suggestion.program_type,
             helpers: &uses.helpers,
             kfuncs: &kfuncs,
-            uses_maps: !own.is_empty(),
+            uses_maps: !maps.is_empty(),
             may_drop: effects.may_drop,
             may_write_packet: effects.may_write_packet,
-        }),
-        kernel_floor: kernel_floor::of(&kernel_floor::Evidence {
+        });
+        let kernel_floor = kernel_floor::of(&kernel_floor::Evidence {
             section,
             program_type: suggestion.program_type,
-            uses,
-            maps: &own,
-            instructions,
-            globals,
+            uses: &uses,
+            maps: &maps.into_values().collect::<Vec<_>>(),
+            instructions: callees
+                .iter()
+                .map(|callee| callee.range.len())
+                .sum::<usize>()
+                + function.range.len(),
+            globals: uses
+                .data
+                .iter()
+                .any(|(section, _)| is_global_section(object.section_name(*section))),
             kfuncs: !kfuncs.is_empty(),
-        }),
-        suggested_type: suggestion.program_type,
-        suggested_attach: suggestion.attach,
-        helpers: names,
-        kfuncs,
-        maps: map_names,
-        subprograms: Vec::new(),
+        });
+        Ok(ProgramProfile {
+            function: function.name.clone(),
+            section: section.to_owned(),
+            suggested_type: suggestion.program_type,
+            suggested_attach: suggestion.attach,
+            instructions: u32::try_from(function.range.len()).unwrap_or(u32::MAX),
+            helpers,
+            kfuncs,
+            maps: map_names,
+            subprograms,
+            privileges,
+            kernel_floor,
+        })
     }
 }
 
-fn empty_program() -> ProgramProfile {
-    ProgramProfile {
-        function: String::new(),
-        section: String::new(),
-        suggested_type: None,
-        suggested_attach: None,
-        instructions: 0,
-        helpers: Vec::new(),
-        kfuncs: Vec::new(),
-        maps: Vec::new(),
-        subprograms: Vec::new(),
-        privileges: Vec::new(),
-        kernel_floor: None,
-    }
+fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
+    let names: BTreeSet<String> = names.collect();
+    names.into_iter().collect()
+}
+
+fn helper_name(number: u32) -> String {
+    helpers::by_number(number).map_or_else(
+        || format!("helper {number}"),
+        |helper| helper.name.to_owned(),
+    )
 }
 
 fn profile_map(object: &Object, map: &Map) -> MapProfile {
@@ -244,7 +240,7 @@ fn is_global_section(name: &str) -> bool {
 fn globals(object: &Object) -> Result<Vec<GlobalProfile>, ObjectError> {
     let mut found = Vec::new();
     for symbol in &object.elf.symbols {
-        let crate::elf::SymbolSection::Index(index) = symbol.section else {
+        let SymbolSection::Index(index) = symbol.section else {
             continue;
         };
         let Some(section) = object.elf.sections.get(index) else {

@@ -11,6 +11,7 @@ use registry_schema::profile::KernelFloor;
 use crate::helpers;
 use crate::map::Map;
 use crate::reach::{Feature, Uses};
+use crate::section;
 
 /// What the bound is derived from.
 pub(crate) struct Evidence<'a> {
@@ -102,7 +103,7 @@ fn section_floor(section: &str) -> Option<((u16, u16), &'static str)> {
         "syscall" => ((5, 14), "syscall programs"),
         "struct_ops" | "struct_ops.s" => ((5, 6), "struct_ops programs"),
         "lsm_cgroup" => ((6, 0), "security hooks of control groups"),
-        name if name.ends_with(".s") => ((5, 10), "sleepable programs"),
+        name if section::is_sleepable(name) => ((5, 10), "sleepable programs"),
         _ => return None,
     })
 }

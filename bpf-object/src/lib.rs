@@ -24,6 +24,7 @@ mod privilege;
 mod reach;
 mod rewrite;
 mod section;
+mod sound;
 pub mod weave;
 
 pub use error::ObjectError;

@@ -15,7 +15,7 @@ pub const NAME_BYTES: usize = 4096;
 /// Most instructions of one object, over all functions.
 pub const INSTRUCTIONS: usize = 1 << 20;
 /// Most functions of one object.
-pub const FUNCTIONS: usize = 4096;
+pub const FUNCTIONS: usize = 2048;
 /// Most maps of one object.
 pub const MAPS: usize = 1024;
 /// Most types of one object's BTF.
@@ -26,3 +26,10 @@ pub const CORE_RELOCATIONS: usize = 1 << 17;
 pub const ZEROED_BYTES: u64 = 64 << 20;
 /// Most global variables of one object.
 pub const GLOBALS: usize = 1 << 14;
+/// Longest string that is read from an object's types, in bytes.
+pub const BTF_STRING_BYTES: usize = 512;
+/// Most bytes of names that one profile lists over all programs and maps.
+pub const PROFILE_BYTES: usize = 4 << 20;
+/// Most steps that following all programs of an object may take; beyond,
+/// everything counts as possible.
+pub const STEPS: usize = 1 << 21;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The maps that an object declares, in BTF (`.maps`) and in the older form (`maps`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::btf::{Btf, Kind, Member, SectionVariable};
 use crate::bytes::Order;
@@ -86,10 +86,9 @@ impl Map {
             .map(|(_, major, minor)| (*major, *minor))
     }
 
-    /// Whether the declaration covers this byte of this section.
-    pub(crate) fn holds(&self, section: usize, offset: u64) -> bool {
-        self.section == section
-            && (self.offset..self.offset.saturating_add(self.bytes.max(1))).contains(&offset)
+    /// Whether the declaration covers this byte of its section.
+    fn holds(&self, offset: u64) -> bool {
+        (self.offset..self.offset.saturating_add(self.bytes.max(1))).contains(&offset)
     }
 
     /// Upper bound of its memory with one CPU, in bytes.
@@ -104,6 +103,25 @@ impl Map {
             u64::from(self.key_size) + u64::from(self.value_size).next_multiple_of(8)
         };
         entry.saturating_mul(u64::from(self.max_entries))
+    }
+}
+
+/// Declared maps, found by the place that code refers to.
+pub(crate) struct Places<'a>(BTreeMap<(usize, u64), &'a Map>);
+
+impl<'a> Places<'a> {
+    pub(crate) fn new(maps: &'a [Map]) -> Self {
+        Self(
+            maps.iter()
+                .map(|map| ((map.section, map.offset), map))
+                .collect(),
+        )
+    }
+
+    /// The map that is declared at this byte of this section.
+    pub(crate) fn find(&self, section: usize, offset: u64) -> Option<&'a Map> {
+        let ((_, _), map) = self.0.range((section, 0)..=(section, offset)).next_back()?;
+        map.holds(offset).then_some(*map)
     }
 }
 
@@ -123,7 +141,8 @@ pub(crate) fn read(object: &Object) -> Result<Vec<Map>, ObjectError> {
                 ));
             };
             for variable in btf.data_section(".maps").unwrap_or_default() {
-                maps.push(read_btf(btf, index, *variable)?);
+                maps.push(read_btf(object, btf, index, *variable)?);
+                ObjectError::check_count("maps", maps.len(), limits::MAPS)?;
             }
         } else if section.name == "maps"
             || section.name.starts_with("maps/")
@@ -131,7 +150,6 @@ pub(crate) fn read(object: &Object) -> Result<Vec<Map>, ObjectError> {
         {
             read_legacy(object, index, &mut maps)?;
         }
-        ObjectError::check_count("maps", maps.len(), limits::MAPS)?;
     }
     let mut names = BTreeSet::new();
     if let Some(twice) = maps.iter().find(|map| !names.insert(&map.name)) {
@@ -144,7 +162,12 @@ pub(crate) fn read(object: &Object) -> Result<Vec<Map>, ObjectError> {
     Ok(maps)
 }
 
-fn read_btf(btf: &Btf, section: usize, place: SectionVariable) -> Result<Map, ObjectError> {
+fn read_btf(
+    object: &Object,
+    btf: &Btf,
+    section: usize,
+    place: SectionVariable,
+) -> Result<Map, ObjectError> {
     let variable = btf.get(place.variable).ok_or_else(|| {
         ObjectError::malformed(
             "the type of a map",
@@ -156,20 +179,24 @@ fn read_btf(btf: &Btf, section: usize, place: SectionVariable) -> Result<Map, Ob
     let wrong = |what: &str, value: &dyn std::fmt::Display, expected| {
         ObjectError::malformed(format!("{what} of map `{name}`"), value, expected)
     };
-    let Some((_, definition)) = btf.resolve(place.variable) else {
-        return Err(wrong("the type", &place.variable, "it must be a structure"));
+    let definition = btf.resolve(place.variable).map(|(_, found)| &found.kind);
+    let Some(Kind::Struct { members, .. }) = definition else {
+        let value = btf.describe(place.variable);
+        return Err(wrong("the type", &value, "it must be a structure"));
     };
-    let Kind::Struct { members, .. } = &definition.kind else {
-        return Err(wrong(
-            "the type",
-            &btf.describe(place.variable),
-            "it must be a structure",
-        ));
+    // Before linking, .BTF does not know where a variable lies; its symbol does.
+    let symbol = object
+        .elf
+        .symbols
+        .iter()
+        .find(|symbol| symbol.is_in(section) && symbol.name == name);
+    let Some(symbol) = symbol else {
+        return Err(wrong("the symbol", &"absent", "maps are global variables"));
     };
     let mut map = Map {
         section,
-        offset: u64::from(place.offset),
-        bytes: u64::from(place.size),
+        offset: symbol.value,
+        bytes: symbol.size,
         ..Map::default()
     };
     for member in members {

@@ -11,6 +11,7 @@ use crate::elf::{Elf, SymbolKind, SymbolSection};
 use crate::error::ObjectError;
 use crate::insn::{self, Insn};
 use crate::limits;
+use crate::sound;
 
 /// A readable object.
 #[derive(Clone, Debug)]
@@ -76,13 +77,15 @@ impl Object {
             code.insert(index, insn::decode(&section.data, elf.endian));
         }
         let functions = functions(&elf, &code)?;
-        Ok(Self {
+        let object = Self {
             elf,
             btf,
             ext,
             code,
             functions,
-        })
+        };
+        sound::check(&object)?;
+        Ok(object)
     }
 
     /// The functions that the kernel may be asked to load.
@@ -137,11 +140,9 @@ impl Object {
             .get(section)?
             .relocation_at((slot * insn::BYTES) as u64);
         let Some(relocation) = relocation else {
-            let slot = slot as i64 + 1 + i64::from(insn.imm);
-            return insn
-                .is_local_call()
-                .then(|| usize::try_from(slot).ok())
-                .flatten()
+            let slot = insn::target(slot, i64::from(insn.imm));
+            return slot
+                .filter(|_| insn.is_local_call())
                 .map(|slot| Reference::Code { section, slot });
         };
         let symbol = self.elf.symbols.get(relocation.symbol)?;
@@ -167,9 +168,9 @@ impl Object {
         let addend = match (whole, call) {
             (false, _) => 0,
             (true, true) => i64::from(insn.imm) + 1,
-            (true, false) => i64::from(insn.imm) / insn::BYTES as i64,
+            (true, false) => i64::from(insn.imm) / 8,
         };
-        let start = i64::try_from(symbol.value / insn::BYTES as u64).ok()?;
+        let start = i64::try_from(symbol.value / 8).ok()?;
         Some(Reference::Code {
             section: target,
             slot: usize::try_from(start + addend).ok()?,

@@ -25,13 +25,12 @@ pub(crate) struct Evidence<'a> {
 /// Derives the classes, sorted.
 pub(crate) fn of(evidence: &Evidence<'_>) -> Vec<Privilege> {
     let mut found = BTreeSet::new();
+    let packets = sees_packets(evidence.program_type);
     for helper in evidence.helpers {
         match helpers::by_number(*helper) {
-            Some(helper) => {
-                found.extend(of_helper(helper.name, sees_packets(evidence.program_type)))
-            }
+            Some(helper) => found.extend(of_helper(helper.name, packets)),
             // A helper newer than the table could do anything.
-            None => found.extend([Privilege::Interfere]),
+            None => found.extend(vec![Privilege::Interfere]),
         }
     }
     found.extend(of_type(evidence));

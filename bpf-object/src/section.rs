@@ -6,6 +6,11 @@
 
 use registry_schema::hook::ProgramType;
 
+/// Whether the first word of a section's name asks for a program that may sleep.
+pub(crate) fn is_sleepable(word: &str) -> bool {
+    word.rsplit_once('.').is_some_and(|(_, tail)| tail == "s")
+}
+
 /// A guess from a section's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Suggestion {

@@ -25,7 +25,7 @@ static __always_inline void count_at(void *map, const void *key)
 		__sync_fetch_and_add(value, 1);
 }
 
-/* Adds one to a per-CPU array; programs of one CPU do not interrupt each other there. */
+/* Adds one to a per-CPU array, in one step: an interrupt may count there too. */
 static __always_inline void count_on_cpu(void *per_cpu_array, __u32 key)
 {
 	__u64 *value = bpf_map_lookup_elem(per_cpu_array, &key);

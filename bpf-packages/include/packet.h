@@ -40,6 +40,7 @@ enum {
 	TRUNCATED = -1,
 	MAX_VLAN_TAGS = 4,
 	MAX_EXTENSION_HEADERS = 8,
+	MAX_PACKET = 65535, /* bytes that an IP header can declare */
 	IPV4_MORE_OR_OFFSET = 0x3fff, /* set in fragments only */
 	IPV6_MORE_OR_OFFSET = 0xfff9,
 	TCP_SYN = 0x02,
@@ -103,7 +104,7 @@ struct tcp_header {
 struct cursor {
 	void *at;
 	void *end;     /* of what can be read */
-	int left;      /* bytes from `at` to the end of the packet, by its own IP header */
+	__s64 left;    /* bytes from `at` to the end of the packet, by its own IP header */
 	bool fragment; /* the packet is a piece of a larger one */
 };
 
@@ -227,10 +228,13 @@ static __always_inline int next_ipv6(struct cursor *c)
 static __always_inline struct tcp_header *whole_tcp(struct cursor *c)
 {
 	struct tcp_header *tcp = c->at;
+	__u64 left = c->left;
 
-	if (c->fragment || c->left < (int)sizeof(*tcp))
+	/* The upper bound always holds; verifiers up to Linux 6.12 must be told. */
+	barrier_var(left);
+	if (c->fragment || left < sizeof(*tcp) || left > MAX_PACKET)
 		return NULL;
-	if ((void *)(tcp + 1) > c->end || c->at + c->left > c->end)
+	if ((void *)(tcp + 1) > c->end || c->at + left > c->end)
 		return NULL;
 	return tcp;
 }

@@ -33,8 +33,7 @@ enum {
 };
 
 enum {
-	BPF_ANY = 0,
-	BPF_NOEXIST = 1,      /* flag of bpf_map_update_elem */
+	BPF_NOEXIST = 1,       /* flag of bpf_map_update_elem */
 	BPF_F_NO_PREALLOC = 1, /* flag of a map: memory only for the entries in use */
 };
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `.BTF.ext`: which instruction belongs to which function, line and CO-RE relocation.
 //!
-//! Its records only ever change in place: neither the weave nor a new section
-//! name adds or removes one. [`Ext`] therefore keeps the bytes and an index of
-//! where the records lie.
+//! Moving code and renaming a section change records in place, so that
+//! [`Ext`] keeps the bytes and an index of where the records lie. Only taking a
+//! section out, or joining two, writes the section anew.
 
 use std::ops::Range;
 
@@ -50,8 +50,6 @@ pub(crate) struct Group {
 /// One CO-RE relocation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CoreRecord {
-    /// Offset of the instruction in its section, in bytes.
-    pub(crate) offset: u32,
     /// The type whose shape is asked for, in the object's own BTF.
     pub(crate) type_id: u32,
     /// The path through its members, as an offset into the strings of `.BTF`.
@@ -160,10 +158,32 @@ impl Ext {
             });
             at = end;
         }
+        if part == Part::Lines {
+            self.check_lines(&groups)?;
+        }
         if part == Part::Core {
             ObjectError::check_count("CO-RE relocations", records, limits::CORE_RELOCATIONS)?;
         }
         self.groups.extend(groups);
+        Ok(())
+    }
+
+    /// Lines must come in the order of the code; the kernel demands it too.
+    fn check_lines(&self, groups: &[Group]) -> Result<(), ObjectError> {
+        for group in groups {
+            let mut before = 0;
+            for at in group.records.clone().step_by(group.record_bytes) {
+                let offset = self.order.read_u32(&self.bytes, at).unwrap_or(0);
+                if offset < before {
+                    return Err(ObjectError::malformed(
+                        "the offset of a line record in .BTF.ext",
+                        offset,
+                        "it must not lie before the last",
+                    ));
+                }
+                before = offset;
+            }
+        }
         Ok(())
     }
 
@@ -173,12 +193,14 @@ impl Ext {
         group: &'a Group,
     ) -> impl Iterator<Item = CoreRecord> + 'a {
         let wanted = group.part == Part::Core;
-        self.record_positions(group)
+        group
+            .records
+            .clone()
+            .step_by(group.record_bytes)
             .filter(move |_| wanted)
             .filter_map(|at| {
                 let word = |index: usize| self.order.read_u32(&self.bytes, at + index * 4);
                 Some(CoreRecord {
-                    offset: word(0)?,
                     type_id: word(1)?,
                     access: word(2)?,
                     kind: word(3)?,
@@ -208,54 +230,86 @@ impl Ext {
         }
     }
 
-    /// Points the groups that `belongs` picks at another section name.
-    pub(crate) fn rename(&mut self, belongs: impl Fn(u32) -> bool, name: u32) {
-        for group in self.groups.iter_mut().filter(|group| belongs(group.name)) {
-            group.name = name;
-            self.order.set_u32(&mut self.bytes, group.name_at, name);
+    /// Gives groups the section names that `renamed` has for theirs.
+    pub(crate) fn rename(&mut self, renamed: impl Fn(u32) -> Option<u32>) {
+        for group in &mut self.groups {
+            if let Some(name) = renamed(group.name) {
+                group.name = name;
+                self.order.set_u32(&mut self.bytes, group.name_at, name);
+            }
         }
     }
 
-    /// Takes out the groups that `belongs` picks, and writes the section anew.
+    /// Takes out the groups that `belongs` picks.
     pub(crate) fn remove(&mut self, belongs: impl Fn(u32) -> bool) {
+        let kept = self.groups.iter().filter(|group| !belongs(group.name));
+        let bytes = self.encode(&kept.map(|group| vec![group]).collect::<Vec<_>>());
+        self.replace(&bytes);
+    }
+
+    /// Puts the groups that `belongs` picks behind those of the section `into`
+    /// picks: both describe one section now. Offsets must fit it already.
+    pub(crate) fn join(&mut self, into: impl Fn(u32) -> bool, belongs: impl Fn(u32) -> bool) {
+        let (moved, kept): (Vec<&Group>, Vec<&Group>) =
+            self.groups.iter().partition(|group| belongs(group.name));
+        let mut groups: Vec<Vec<&Group>> = kept.into_iter().map(|group| vec![group]).collect();
+        for group in moved {
+            let host = groups.iter_mut().find(|host| {
+                host.iter().all(|first| {
+                    first.part == group.part && (into(first.name) || belongs(first.name))
+                })
+            });
+            match host {
+                Some(host) => host.push(group),
+                None => groups.push(vec![group]),
+            }
+        }
+        let bytes = self.encode(&groups);
+        self.replace(&bytes);
+    }
+
+    /// The section with these groups; several in one list become one.
+    fn encode(&self, groups: &[Vec<&Group>]) -> Vec<u8> {
         const HEADER: u32 = 32;
+        let word = |value: usize| self.order.u32(u32::try_from(value).unwrap_or(0));
         let mut parts: Vec<u8> = Vec::new();
         let mut header = Vec::new();
         for (part, ..) in PARTS {
             let start = parts.len();
-            for group in self
-                .groups
+            let own = groups
                 .iter()
-                .filter(|group| group.part == part && !belongs(group.name))
-            {
+                .filter_map(|list| Some((list.first()?, list)))
+                .filter(|(first, _)| first.part == part);
+            for (first, list) in own {
                 if parts.len() == start {
-                    parts.extend(
-                        self.order
-                            .u32(u32::try_from(group.record_bytes).unwrap_or(0)),
-                    );
+                    parts.extend(word(first.record_bytes));
                 }
-                parts.extend(
-                    self.bytes
-                        .get(group.name_at..group.records.end)
-                        .unwrap_or_default(),
-                );
+                let count: usize = list
+                    .iter()
+                    .map(|group| group.records.len() / group.record_bytes)
+                    .sum();
+                parts.extend(self.order.u32(first.name));
+                parts.extend(word(count));
+                for group in list {
+                    parts.extend(self.bytes.get(group.records.clone()).unwrap_or_default());
+                }
             }
-            header.push(u32::try_from(start).unwrap_or(0));
-            header.push(u32::try_from(parts.len() - start).unwrap_or(0));
+            header.extend(word(start));
+            header.extend(word(parts.len() - start));
         }
         let mut bytes = Vec::with_capacity(parts.len() + 32);
         bytes.extend(self.order.u16(MAGIC));
         bytes.extend([1, 0]);
         bytes.extend(self.order.u32(HEADER));
-        bytes.extend(header.into_iter().flat_map(|word| self.order.u32(word)));
+        bytes.extend(header);
         bytes.extend(parts);
-        // What was just written can be read: the groups' places are found anew.
-        if let Ok(ext) = Self::read(&bytes, self.order) {
-            *self = ext;
-        }
+        bytes
     }
 
-    fn record_positions(&self, group: &Group) -> impl Iterator<Item = usize> + use<> {
-        group.records.clone().step_by(group.record_bytes)
+    fn replace(&mut self, bytes: &[u8]) {
+        // What was just written can be read: the groups' places are found anew.
+        if let Ok(ext) = Self::read(bytes, self.order) {
+            *self = ext;
+        }
     }
 }

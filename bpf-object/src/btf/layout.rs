@@ -7,6 +7,8 @@ use super::{Btf, Kind};
 
 /// Most numbers that one structure is taken apart into.
 const FIELDS: usize = 256;
+/// Longest path to a number, in bytes.
+const PATH: usize = 256;
 /// Most members looked at: nesting multiplies them.
 const STEPS: usize = 4096;
 /// How deeply structures are followed.
@@ -58,8 +60,12 @@ fn walk<'a>(
                 .copied()
                 .filter(|name| !name.is_empty())
                 .collect();
+            let path = names.join(".");
+            if path.len() > PATH {
+                return;
+            }
             found.push(FieldProfile {
-                path: names.join("."),
+                path,
                 offset,
                 size: *size,
                 signed: *signed,

@@ -10,6 +10,7 @@ use object::Endianness;
 
 use crate::bytes::Order;
 use crate::error::ObjectError;
+use crate::limits;
 
 /// How deeply types may be nested before a question about them is given up.
 const DEPTH: u32 = 32;
@@ -37,7 +38,6 @@ pub(crate) enum Kind {
     Int {
         size: u32,
         signed: bool,
-        boolean: bool,
     },
     Float {
         size: u32,
@@ -65,15 +65,10 @@ pub(crate) enum Kind {
         of: u32,
         typedef: bool,
     },
-    Function {
-        prototype: u32,
-    },
-    Prototype {
-        parameters: Vec<u32>,
-    },
+    /// A function or its prototype.
+    Function,
     Variable {
         of: u32,
-        external: bool,
     },
     DataSection {
         variables: Vec<SectionVariable>,
@@ -95,8 +90,6 @@ pub(crate) struct Member {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SectionVariable {
     pub(crate) variable: u32,
-    pub(crate) offset: u32,
-    pub(crate) size: u32,
 }
 
 impl Btf {
@@ -131,18 +124,21 @@ impl Btf {
         out
     }
 
-    pub(crate) fn types(&self) -> &[Type] {
-        &self.types
-    }
-
     pub(crate) fn get(&self, id: u32) -> Option<&Type> {
         self.types.get(id as usize)
     }
 
-    /// The string at `offset`, or nothing where it is broken.
+    /// Whether a string begins at `offset`.
+    pub(crate) fn has_string(&self, offset: u32) -> bool {
+        (offset as usize) < self.strings.len()
+    }
+
+    /// The string at `offset`, or nothing where it is broken or too long.
     pub(crate) fn string(&self, offset: u32) -> &str {
         let bytes = self.strings.get(offset as usize..).unwrap_or_default();
-        let bytes = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+        let bytes = bytes.get(..limits::BTF_STRING_BYTES).unwrap_or(bytes);
+        let end = bytes.iter().position(|byte| *byte == 0);
+        let bytes = end.and_then(|end| bytes.get(..end)).unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
@@ -156,7 +152,7 @@ impl Btf {
         for _ in 0..DEPTH {
             let found = self.get(id)?;
             match found.kind {
-                Kind::Alias { of, .. } | Kind::Variable { of, .. } => id = of,
+                Kind::Alias { of, .. } | Kind::Variable { of } => id = of,
                 _ => return Some((id, found)),
             }
         }
@@ -227,9 +223,9 @@ impl Btf {
             Kind::Alias { typedef: true, .. } | Kind::Int { .. } | Kind::Float { .. } => {
                 name.to_owned()
             }
-            Kind::Alias { of, .. } | Kind::Variable { of, .. } => self.describe_within(*of, depth),
+            Kind::Alias { of, .. } | Kind::Variable { of } => self.describe_within(*of, depth),
             Kind::Forward => format!("struct {name}"),
-            Kind::Function { .. } | Kind::Prototype { .. } => "function".to_owned(),
+            Kind::Function => "function".to_owned(),
             Kind::DataSection { .. } | Kind::Tag => "?".to_owned(),
         }
     }

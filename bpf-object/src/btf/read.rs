@@ -14,6 +14,8 @@ struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
     order: Order,
+    /// Length of the string table that names point into.
+    strings: usize,
 }
 
 impl Cursor<'_> {
@@ -23,6 +25,19 @@ impl Cursor<'_> {
         })?;
         self.at += 4;
         Ok(value)
+    }
+
+    /// Reads the offset of a name and checks that it is in the string table.
+    fn name(&mut self) -> Result<u32, ObjectError> {
+        let name = self.u32()?;
+        if name as usize >= self.strings {
+            return Err(ObjectError::malformed(
+                "a name in .BTF",
+                format!("at byte {name}"),
+                "the string table of .BTF ends before",
+            ));
+        }
+        Ok(name)
     }
 
     /// Reads `count` records of `words` integers each.
@@ -100,6 +115,7 @@ pub(super) fn read(bytes: &[u8], order: Order) -> Result<Btf, ObjectError> {
         bytes: types,
         at: 0,
         order,
+        strings: strings.len(),
     };
     let mut out = vec![Type {
         name: 0,
@@ -107,15 +123,7 @@ pub(super) fn read(bytes: &[u8], order: Order) -> Result<Btf, ObjectError> {
     }];
     while cursor.at < types.len() {
         ObjectError::check_count("types", out.len(), limits::BTF_TYPES)?;
-        let found = read_type(&mut cursor)?;
-        if found.name as usize >= strings.len() {
-            return Err(ObjectError::malformed(
-                format!("the name of type {}", out.len()),
-                found.name,
-                "the string table of .BTF ends before",
-            ));
-        }
-        out.push(found);
+        out.push(read_type(&mut cursor)?);
     }
     Ok(Btf {
         types: out,
@@ -125,51 +133,25 @@ pub(super) fn read(bytes: &[u8], order: Order) -> Result<Btf, ObjectError> {
 }
 
 fn read_type(cursor: &mut Cursor<'_>) -> Result<Type, ObjectError> {
-    let (name, info, size) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
+    let (name, info, size) = (cursor.name()?, cursor.u32()?, cursor.u32()?);
     let (count, flag) = ((info & 0xffff) as usize, info >> 31 == 1);
     let kind = match info >> 24 & 0x1f {
-        1 => {
-            let encoding = cursor.u32()? >> 24 & 0xf;
-            Kind::Int {
-                size,
-                signed: encoding & 1 != 0,
-                boolean: encoding & 4 != 0,
-            }
-        }
+        1 => Kind::Int {
+            size,
+            signed: cursor.u32()? >> 24 & 1 != 0,
+        },
         2 => Kind::Pointer { to: size },
-        3 => {
-            let (element, _index, length) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
-            Kind::Array { element, length }
-        }
-        kind @ (4 | 5) => {
-            let members = cursor.records(count, 3, |cursor| {
-                let (name, type_id, offset) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
-                // With the flag set, the upper byte is the width of a bit field.
-                Ok(Member {
-                    name,
-                    type_id,
-                    offset: if flag { offset & 0x00ff_ffff } else { offset },
-                    bit_field: flag && offset >> 24 != 0,
-                })
-            })?;
-            Kind::Struct {
-                size,
-                members,
-                union: kind == 5,
-            }
-        }
-        6 => {
-            let names = cursor.records(count, 2, |cursor| {
-                let name = cursor.u32()?;
-                cursor.u32()?;
-                Ok(name)
-            })?;
-            Kind::Enum {
-                size,
-                signed: flag,
-                names,
-            }
-        }
+        3 => read_array(cursor)?,
+        kind @ (4 | 5) => Kind::Struct {
+            size,
+            members: read_members(cursor, count, flag)?,
+            union: kind == 5,
+        },
+        6 => Kind::Enum {
+            size,
+            signed: flag,
+            names: read_names(cursor, count, 2)?,
+        },
         7 => Kind::Forward,
         8 => Kind::Alias {
             of: size,
@@ -179,46 +161,28 @@ fn read_type(cursor: &mut Cursor<'_>) -> Result<Type, ObjectError> {
             of: size,
             typedef: false,
         },
-        12 => Kind::Function { prototype: size },
+        12 => Kind::Function,
         13 => {
-            let parameters = cursor.records(count, 2, |cursor| {
-                cursor.u32()?;
-                cursor.u32()
-            })?;
-            Kind::Prototype { parameters }
+            read_names(cursor, count, 2)?; // of the parameters
+            Kind::Function
         }
-        14 => Kind::Variable {
-            of: size,
-            external: cursor.u32()? == 2,
+        14 => {
+            cursor.skip(1, 1)?;
+            Kind::Variable { of: size }
+        }
+        15 => Kind::DataSection {
+            variables: read_variables(cursor, count)?,
         },
-        15 => {
-            let variables = cursor.records(count, 3, |cursor| {
-                Ok(SectionVariable {
-                    variable: cursor.u32()?,
-                    offset: cursor.u32()?,
-                    size: cursor.u32()?,
-                })
-            })?;
-            Kind::DataSection { variables }
-        }
         16 => Kind::Float { size },
         17 => {
             cursor.skip(1, 1)?;
             Kind::Tag
         }
-        19 => {
-            let names = cursor.records(count, 3, |cursor| {
-                let name = cursor.u32()?;
-                cursor.u32()?;
-                cursor.u32()?;
-                Ok(name)
-            })?;
-            Kind::Enum {
-                size,
-                signed: flag,
-                names,
-            }
-        }
+        19 => Kind::Enum {
+            size,
+            signed: flag,
+            names: read_names(cursor, count, 3)?,
+        },
         other => {
             return Err(ObjectError::malformed(
                 "the kind of a type in .BTF",
@@ -228,4 +192,50 @@ fn read_type(cursor: &mut Cursor<'_>) -> Result<Type, ObjectError> {
         }
     };
     Ok(Type { name, kind })
+}
+
+fn read_array(cursor: &mut Cursor<'_>) -> Result<Kind, ObjectError> {
+    let (element, _index, length) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
+    Ok(Kind::Array { element, length })
+}
+
+/// With `flag` set, the upper byte of an offset is the width of a bit field.
+fn read_members(
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    flag: bool,
+) -> Result<Vec<Member>, ObjectError> {
+    cursor.records(count, 3, |cursor| {
+        let (name, type_id, offset) = (cursor.name()?, cursor.u32()?, cursor.u32()?);
+        Ok(Member {
+            name,
+            type_id,
+            offset: if flag { offset & 0x00ff_ffff } else { offset },
+            bit_field: flag && offset >> 24 != 0,
+        })
+    })
+}
+
+/// The names of an enumeration, whose values take the other words.
+fn read_names(
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    words: usize,
+) -> Result<Vec<u32>, ObjectError> {
+    cursor.records(count, words, |cursor| {
+        let name = cursor.name()?;
+        cursor.at += (words - 1) * 4;
+        Ok(name)
+    })
+}
+
+fn read_variables(
+    cursor: &mut Cursor<'_>,
+    count: usize,
+) -> Result<Vec<SectionVariable>, ObjectError> {
+    cursor.records(count, 3, |cursor| {
+        let variable = cursor.u32()?;
+        cursor.at += 8;
+        Ok(SectionVariable { variable })
+    })
 }

@@ -337,7 +337,8 @@ fn check_section(
             "it must be a power of two up to 4096",
         ));
     }
-    let code = header.sh_flags(endian).0 & super::SHF_EXECINSTR != 0;
+    let code = header.sh_flags(endian).0 & super::SHF_EXECINSTR != 0
+        && header.sh_type(endian).0 == super::SHT_PROGBITS;
     if code && !data.len().is_multiple_of(8) {
         return Err(ObjectError::malformed(
             format!("the size of section `{name}`"),

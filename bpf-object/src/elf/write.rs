@@ -24,8 +24,15 @@ impl Elf {
         self.symbols.len() - 1
     }
 
-    /// Empties a section without moving the others. Its relocations go with it.
+    /// Empties a section without moving the others. Its relocations and the
+    /// names of what lay in it go with it.
     pub(crate) fn drop_section(&mut self, index: usize) {
+        for symbol in self.symbols.iter_mut().filter(|symbol| symbol.is_in(index)) {
+            *symbol = Symbol {
+                binding: symbol.binding,
+                ..Symbol::null()
+            };
+        }
         if let Some(section) = self.sections.get_mut(index) {
             *section = Section::null();
         }
@@ -188,6 +195,21 @@ impl Section {
             size: 0,
             data: Vec::new(),
             relocations: Vec::new(),
+        }
+    }
+}
+
+impl Symbol {
+    /// The symbol that stands for "none".
+    fn null() -> Self {
+        Self {
+            name: String::new(),
+            value: 0,
+            size: 0,
+            section: SymbolSection::Undefined,
+            kind: SymbolKind::NoType,
+            binding: 0,
+            other: 0,
         }
     }
 }

@@ -7,12 +7,15 @@
 
 mod names;
 
+use std::collections::BTreeSet;
+
 use registry_schema::hook::ProgramType;
 use thiserror::Error;
 
 use crate::elf::SymbolKind;
 use crate::error::ObjectError;
 use crate::object::Object;
+use names::Place;
 
 /// Why an object's sections cannot be named for the loader.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -53,16 +56,12 @@ pub enum NormaliseError {
         /// Another function.
         second: String,
     },
-    /// Two sections need the same name.
+    /// Two code sections have the same name.
     #[error(
-        "the programs of sections `{first}` and `{second}` would both lie in `{name}`, and only one section can; put them in one section"
+        "two sections with code are called `{name}`, so that their type information cannot be told apart; compile the object anew, or link it with `bpftool gen object`"
     )]
-    Clash {
-        /// One section.
-        first: String,
-        /// Another section.
-        second: String,
-        /// The name that both need.
+    SameName {
+        /// The name.
         name: String,
     },
 }
@@ -105,27 +104,88 @@ pub fn normalise(bytes: &[u8], types: &[(&str, ProgramType)]) -> Result<Vec<u8>,
             symbol.size = size;
         }
     }
-    for change in changes {
-        match change.name {
-            Some(name) => object.rename_section(change.section, &name),
-            None => object.remove_section(change.section),
+    // Renamed last: until then `.BTF.ext` knows every section by its old name.
+    for change in &changes {
+        match change {
+            Change::Join { section, into } => object.join_sections(*into, *section),
+            Change::Remove { section } => object.remove_section(*section),
+            Change::Rename { .. } => {}
         }
     }
+    let names = changes.into_iter().filter_map(|change| match change {
+        Change::Rename { section, name } => Some((section, name)),
+        _ => None,
+    });
+    object.rename_sections(names.collect());
     Ok(object.into_bytes())
 }
 
 /// What happens to one section.
-struct Change {
-    section: usize,
-    /// The new name; `None` takes the section out.
-    name: Option<String>,
+enum Change {
+    Rename {
+        section: usize,
+        name: String,
+    },
+    /// Its code moves behind another section's.
+    Join {
+        section: usize,
+        into: usize,
+    },
+    Remove {
+        section: usize,
+    },
 }
 
 fn plan(object: &Object, types: &[(&str, ProgramType)]) -> Result<Vec<Change>, NormaliseError> {
-    if let Some((function, _)) = types
+    let wanted = sections(object, types)?;
+    let mut changes = Vec::new();
+    let mut taken: Vec<(String, usize)> = Vec::new();
+    for (section, function, kind) in &wanted {
+        let old = object.section_name(*section);
+        let name = names::for_loader(old, *kind).ok_or_else(|| NormaliseError::NoName {
+            function: (*function).to_owned(),
+            program_type: *kind,
+            section: old.to_owned(),
+        })?;
+        match names::place(name, function, &taken) {
+            Place::Own(name) => {
+                taken.push((name.clone(), *section));
+                if name != old {
+                    changes.push(Change::Rename {
+                        section: *section,
+                        name,
+                    });
+                }
+            }
+            Place::Within(into) => changes.push(Change::Join {
+                section: *section,
+                into,
+            }),
+        }
+    }
+    let mut others: Vec<usize> = object.programs().map(|found| found.section).collect();
+    others.dedup();
+    others.retain(|section| !wanted.iter().any(|(other, ..)| other == section));
+    for section in others {
+        let name = object.section_name(section);
+        if names::accepted(name) && !taken.iter().any(|(other, _)| other == name) {
+            taken.push((name.to_owned(), section));
+        } else {
+            changes.push(Change::Remove { section });
+        }
+    }
+    Ok(changes)
+}
+
+/// The sections that hold declared programs, with one function of each and its type.
+fn sections<'a>(
+    object: &'a Object,
+    types: &[(&str, ProgramType)],
+) -> Result<Vec<(usize, &'a str, ProgramType)>, NormaliseError> {
+    let absent = types
         .iter()
-        .find(|(function, _)| !object.programs().any(|found| found.name == *function))
-    {
+        .find(|(function, _)| !object.programs().any(|found| found.name == *function));
+    if let Some((function, _)) = absent {
         let programs: Vec<&str> = object
             .programs()
             .map(|found| found.name.as_str())
@@ -134,6 +194,17 @@ fn plan(object: &Object, types: &[(&str, ProgramType)]) -> Result<Vec<Change>, N
         return Err(NormaliseError::NoSuchProgram {
             function: (*function).to_owned(),
             programs: programs.join(", "),
+        });
+    }
+    let mut names = BTreeSet::new();
+    let twice = object
+        .code
+        .keys()
+        .map(|section| object.section_name(*section))
+        .find(|name| !names.insert(*name));
+    if let Some(name) = twice {
+        return Err(NormaliseError::SameName {
+            name: name.to_owned(),
         });
     }
     let mut wanted: Vec<(usize, &str, ProgramType)> = Vec::new();
@@ -156,45 +227,5 @@ fn plan(object: &Object, types: &[(&str, ProgramType)]) -> Result<Vec<Change>, N
             None => wanted.push((found.section, &found.name, *kind)),
         }
     }
-    let mut changes = Vec::new();
-    let mut taken: Vec<(String, usize)> = Vec::new();
-    for (section, function, kind) in &wanted {
-        let old = object.section_name(*section);
-        let name = names::for_loader(old, *kind).ok_or_else(|| NormaliseError::NoName {
-            function: (*function).to_owned(),
-            program_type: *kind,
-            section: old.to_owned(),
-        })?;
-        let name = names::distinct(name, function, &taken).map_err(|(name, other)| {
-            NormaliseError::Clash {
-                first: object.section_name(other).to_owned(),
-                second: old.to_owned(),
-                name,
-            }
-        })?;
-        taken.push((name.clone(), *section));
-        if name != old {
-            changes.push(Change {
-                section: *section,
-                name: Some(name),
-            });
-        }
-    }
-    let mut others: Vec<usize> = object.programs().map(|found| found.section).collect();
-    others.dedup();
-    for section in others
-        .into_iter()
-        .filter(|section| !wanted.iter().any(|(other, ..)| other == section))
-    {
-        let name = object.section_name(section);
-        if names::accepted(name) && !taken.iter().any(|(other, _)| other == name) {
-            taken.push((name.to_owned(), section));
-        } else {
-            changes.push(Change {
-                section,
-                name: None,
-            });
-        }
-    }
-    Ok(changes)
+    Ok(wanted)
 }

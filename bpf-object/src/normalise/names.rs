@@ -92,7 +92,7 @@ pub(super) fn for_loader(old: &str, kind: ProgramType) -> Option<String> {
         return Some(old.to_owned());
     }
     let (word, rest) = old.split_once('/').unwrap_or((old, ""));
-    let sleepable = word.ends_with(".s");
+    let sleepable = section::is_sleepable(word);
     let base = match kind {
         ProgramType::Xdp => {
             let frags = word.starts_with("xdp.frags");
@@ -137,21 +137,25 @@ pub(super) fn for_loader(old: &str, kind: ProgramType) -> Option<String> {
     })
 }
 
-/// Makes a name distinct from those that are taken: `.BTF.ext` finds sections by
-/// name. Fails with the name and the section that has it.
-pub(super) fn distinct(
-    name: String,
-    function: &str,
-    taken: &[(String, usize)],
-) -> Result<String, (String, usize)> {
+/// Where a section's programs go.
+pub(super) enum Place {
+    /// A section of this name.
+    Own(String),
+    /// The section with this index, which has the only name there is.
+    Within(usize),
+}
+
+/// Finds a place for a section that should have `name`: no two may have the
+/// same, since `.BTF.ext` tells sections apart by name.
+pub(super) fn place(name: String, function: &str, taken: &[(String, usize)]) -> Place {
     let Some((_, other)) = taken.iter().find(|(other, _)| *other == name) else {
-        return Ok(name);
+        return Place::Own(name);
     };
     let word = name.split('/').next().unwrap_or_default();
     if OPEN.contains(&word) {
-        Ok(format!("{name}/{function}"))
+        Place::Own(format!("{name}/{function}"))
     } else {
-        Err((name.clone(), *other))
+        Place::Within(*other)
     }
 }
 

@@ -195,7 +195,7 @@ pub fn weave(bytes: &[u8], weave: &Weave) -> Result<Woven, WeaveError> {
     let epilogue = Epilogue::build(weave, place.slot, object.elf.is_little_endian());
     let shift = Shift::new(&object, position, epilogue.insns.len());
 
-    let code = place::rewrite(&object, position, &place, &epilogue, &shift);
+    let code = place::rewrite(&object, position, place, &epilogue, &shift);
     shift.repair(&mut object);
     let section = object
         .functions

@@ -84,7 +84,7 @@ fn lowest_use(object: &Object, function: &Function) -> i64 {
 pub(super) fn rewrite(
     object: &Object,
     position: usize,
-    place: &Place,
+    place: Place,
     epilogue: &Epilogue,
     shift: &Shift,
 ) -> Vec<u8> {
@@ -118,7 +118,7 @@ pub(super) fn rewrite(
         let inside = function.range.contains(&slot);
         match insn {
             Some(insn) if insn.is_exit() && inside => {
-                let distance = shift.epilogue() as i64 - shift.instruction(slot) as i64 - 1;
+                let distance = insn::distance(shift.instruction(slot), shift.epilogue());
                 let distance = i16::try_from(distance).unwrap_or(i16::MAX);
                 out.extend(Insn::new(JA, 0, 0, distance, 0).encode(order));
             }

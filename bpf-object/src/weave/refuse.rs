@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{CHAIN_LIMIT, Weave, WeaveError};
 use crate::elf::SymbolSection;
+use crate::map::{self, Map};
 use crate::object::{Function, Object, Reference};
 
 const TAIL_CALL: u32 = 12;
@@ -114,6 +115,7 @@ pub(super) fn check_program(
     let Some(entry) = object.functions.get(position) else {
         return Ok(Vec::new());
     };
+    let maps = map::read(object)?;
     let mut exits = false;
     for (slot, insn) in object.instructions(entry.section, entry.range.clone()) {
         exits |= insn.is_exit();
@@ -151,7 +153,7 @@ pub(super) fn check_program(
             }
         }
     }
-    check_tail_calls(object, position, entry)
+    check_tail_calls(object, position, entry, maps)
 }
 
 /// A tail call of the program's own is harmless while its array stays empty.
@@ -159,6 +161,7 @@ fn check_tail_calls(
     object: &Object,
     position: usize,
     entry: &Function,
+    maps: Vec<Map>,
 ) -> Result<Vec<String>, WeaveError> {
     let reached = object.reachable(position);
     let calls = reached
@@ -173,10 +176,7 @@ fn check_tail_calls(
         return Ok(Vec::new());
     }
     let mut arrays = BTreeSet::new();
-    for map in crate::map::read(object)?
-        .into_iter()
-        .filter(|map| map.kind == crate::map::PROG_ARRAY)
-    {
+    for map in maps.into_iter().filter(|map| map.kind == map::PROG_ARRAY) {
         if map.pinned {
             return Err(WeaveError::OwnTailCall {
                 function: entry.name.clone(),

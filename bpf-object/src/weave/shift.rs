@@ -7,7 +7,7 @@
 //! instruction must not run the prologue again.
 
 use crate::btf::ext::Part;
-use crate::elf::SymbolSection;
+use crate::elf::{SymbolKind, SymbolSection};
 use crate::insn::{self, Insn};
 use crate::object::{Object, Reference};
 
@@ -84,10 +84,10 @@ impl Shift {
         let Some(distance) = insn.distance() else {
             return self.repair_reference(object, section, slot, insn);
         };
-        let Ok(target) = usize::try_from(slot as i64 + 1 + distance) else {
+        let Some(target) = insn::target(slot, distance) else {
             return insn;
         };
-        let distance = self.instruction(target) as i64 - self.instruction(slot) as i64 - 1;
+        let distance = insn::distance(self.instruction(slot), self.instruction(target));
         if insn.is_long_jump() {
             Insn {
                 imm: i32::try_from(distance).unwrap_or(insn.imm),
@@ -118,13 +118,13 @@ impl Shift {
             .sections
             .get(section)
             .and_then(|s| s.relocation_at((slot * insn::BYTES) as u64));
-        let moved = self.label(place) as i64;
-        let imm = match relocation.and_then(|relocation| object.elf.symbols.get(relocation.symbol))
-        {
-            None => moved - self.instruction(slot) as i64 - 1,
-            Some(symbol) if symbol.kind != crate::elf::SymbolKind::Section => return insn,
-            Some(_) if insn.is_wide() => moved * insn::BYTES as i64,
-            Some(_) => moved - 1,
+        let moved = self.label(place);
+        let symbol = relocation.and_then(|relocation| object.elf.symbols.get(relocation.symbol));
+        let imm = match symbol {
+            None => insn::distance(self.instruction(slot), moved),
+            Some(symbol) if symbol.kind != SymbolKind::Section => return insn,
+            Some(_) if insn.is_wide() => insn::distance(0, moved * insn::BYTES + 1),
+            Some(_) => insn::distance(0, moved),
         };
         Insn {
             imm: i32::try_from(imm).unwrap_or(insn.imm),

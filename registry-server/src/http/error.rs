@@ -87,69 +87,8 @@ impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
         use ServiceError as E;
         let (status, kind, oci) = match &error {
-            E::Store(_) | E::Unavailable(_) | E::Blob(BlobError::Unsafe) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "TOOMANYREQUESTS",
-            ),
-            E::Index(_) => (StatusCode::INTERNAL_SERVER_ERROR, "index", "UNSUPPORTED"),
-            E::VersionUnknown { .. } => {
-                (StatusCode::NOT_FOUND, "version-unknown", "MANIFEST_UNKNOWN")
-            }
-            E::OwnPackage { .. } => (StatusCode::FORBIDDEN, "own-package", "DENIED"),
-            E::Blob(blob) => return of_blob(blob, &error),
-            E::Name(_) | E::AccountName(_) => {
-                (StatusCode::BAD_REQUEST, "name-invalid", "NAME_INVALID")
-            }
-            E::Signature(_) => (StatusCode::BAD_REQUEST, "key-invalid", "UNSUPPORTED"),
-            E::Anonymous { .. } | E::BadCredentials | E::Scope { .. } => {
-                (StatusCode::UNAUTHORIZED, "unauthorized", "UNAUTHORIZED")
-            }
-            E::Forbidden { .. } | E::NotAdministrator { .. } => {
-                (StatusCode::FORBIDDEN, "forbidden", "DENIED")
-            }
-            E::NamespaceUnknown(_) => (StatusCode::NOT_FOUND, "namespace-unknown", "NAME_UNKNOWN"),
-            E::NamespaceTaken(_) => (StatusCode::CONFLICT, "namespace-taken", "DENIED"),
-            E::KeyUnknown { .. } => (StatusCode::NOT_FOUND, "key-unknown", "NAME_UNKNOWN"),
-            E::RepositoryUnknown(_) => (StatusCode::NOT_FOUND, "package-unknown", "NAME_UNKNOWN"),
-            E::BlobUnknown { .. } => (StatusCode::NOT_FOUND, "blob-unknown", "BLOB_UNKNOWN"),
-            E::BlobUsed { .. } => (StatusCode::CONFLICT, "blob-used", "DENIED"),
-            E::UploadUnknown(_) => (
-                StatusCode::NOT_FOUND,
-                "upload-unknown",
-                "BLOB_UPLOAD_UNKNOWN",
-            ),
-            E::Offset { .. } => (
-                StatusCode::RANGE_NOT_SATISFIABLE,
-                "offset",
-                "BLOB_UPLOAD_INVALID",
-            ),
-            E::Document(DocumentError::TooLarge) => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "SIZE_INVALID")
-            }
-            E::Document(_) => (
-                StatusCode::BAD_REQUEST,
-                "manifest-invalid",
-                "MANIFEST_INVALID",
-            ),
-            E::Publish(_) => (
-                StatusCode::BAD_REQUEST,
-                "version-invalid",
-                "MANIFEST_INVALID",
-            ),
-            E::ManifestDigest(_) => (StatusCode::BAD_REQUEST, "digest-invalid", "DIGEST_INVALID"),
-            E::ReferenceUnknown { .. } => (
-                StatusCode::BAD_REQUEST,
-                "reference-unknown",
-                "MANIFEST_BLOB_UNKNOWN",
-            ),
-            E::ReferenceSize { .. } => (StatusCode::BAD_REQUEST, "size-invalid", "SIZE_INVALID"),
-            E::ManifestUnknown { .. } => {
-                (StatusCode::NOT_FOUND, "version-unknown", "MANIFEST_UNKNOWN")
-            }
-            E::Immutable { .. } => (StatusCode::CONFLICT, "version-exists", "DENIED"),
-            E::LatestIsVirtual { .. } => (StatusCode::CONFLICT, "latest-virtual", "DENIED"),
-            E::Published { .. } => (StatusCode::CONFLICT, "version-published", "DENIED"),
+            E::Blob(blob) if !matches!(blob, BlobError::Unsafe) => return of_blob(blob, &error),
+            error => row(error),
         };
         let detail = if status.is_server_error() {
             internal(&error)
@@ -171,6 +110,70 @@ impl From<ServiceError> for Failure {
             }
             _ => failure,
         }
+    }
+}
+
+/// Status, code outside `/v2`, and code under it.
+fn row(error: &ServiceError) -> (StatusCode, &'static str, &'static str) {
+    use ServiceError as E;
+    match error {
+        E::Store(_) | E::Unavailable(_) | E::Blob(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "TOOMANYREQUESTS",
+        ),
+        E::Index(_) => (StatusCode::INTERNAL_SERVER_ERROR, "index", "UNSUPPORTED"),
+        E::OwnPackage { .. } => (StatusCode::FORBIDDEN, "own-package", "DENIED"),
+        E::Name(_) | E::AccountName(_) => (StatusCode::BAD_REQUEST, "name-invalid", "NAME_INVALID"),
+        E::Signature(_) => (StatusCode::BAD_REQUEST, "key-invalid", "UNSUPPORTED"),
+        E::Anonymous { .. } | E::BadCredentials | E::Scope { .. } => {
+            (StatusCode::UNAUTHORIZED, "unauthorized", "UNAUTHORIZED")
+        }
+        E::Forbidden { .. } | E::NotAdministrator { .. } => {
+            (StatusCode::FORBIDDEN, "forbidden", "DENIED")
+        }
+        E::NamespaceUnknown(_) => (StatusCode::NOT_FOUND, "namespace-unknown", "NAME_UNKNOWN"),
+        E::NamespaceTaken(_) => (StatusCode::CONFLICT, "namespace-taken", "DENIED"),
+        E::KeyUnknown { .. } => (StatusCode::NOT_FOUND, "key-unknown", "NAME_UNKNOWN"),
+        E::RepositoryUnknown(_) => (StatusCode::NOT_FOUND, "package-unknown", "NAME_UNKNOWN"),
+        E::BlobUnknown { .. } => (StatusCode::NOT_FOUND, "blob-unknown", "BLOB_UNKNOWN"),
+        E::BlobUsed { .. } => (StatusCode::CONFLICT, "blob-used", "DENIED"),
+        E::UploadUnknown(_) => (
+            StatusCode::NOT_FOUND,
+            "upload-unknown",
+            "BLOB_UPLOAD_UNKNOWN",
+        ),
+        E::Offset { .. } => (
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            "offset",
+            "BLOB_UPLOAD_INVALID",
+        ),
+        E::Document(DocumentError::TooLarge) => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "SIZE_INVALID")
+        }
+        E::Document(_) => (
+            StatusCode::BAD_REQUEST,
+            "manifest-invalid",
+            "MANIFEST_INVALID",
+        ),
+        E::Publish(_) => (
+            StatusCode::BAD_REQUEST,
+            "version-invalid",
+            "MANIFEST_INVALID",
+        ),
+        E::ManifestDigest(_) => (StatusCode::BAD_REQUEST, "digest-invalid", "DIGEST_INVALID"),
+        E::ReferenceUnknown { .. } => (
+            StatusCode::BAD_REQUEST,
+            "reference-unknown",
+            "MANIFEST_BLOB_UNKNOWN",
+        ),
+        E::ReferenceSize { .. } => (StatusCode::BAD_REQUEST, "size-invalid", "SIZE_INVALID"),
+        E::ManifestUnknown { .. } | E::VersionUnknown { .. } => {
+            (StatusCode::NOT_FOUND, "version-unknown", "MANIFEST_UNKNOWN")
+        }
+        E::Immutable { .. } => (StatusCode::CONFLICT, "version-exists", "DENIED"),
+        E::LatestIsVirtual { .. } => (StatusCode::CONFLICT, "latest-virtual", "DENIED"),
+        E::Published { .. } => (StatusCode::CONFLICT, "version-published", "DENIED"),
     }
 }
 

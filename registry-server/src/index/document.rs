@@ -30,7 +30,7 @@ pub struct Document {
     pub kernel: u64,
     /// Accounts that starred it.
     pub stars: u64,
-    /// When its latest version was published, in seconds since 1970.
+    /// When its latest version was published, in microseconds since 1970.
     pub published: u64,
 }
 

@@ -12,7 +12,7 @@ mod tests;
 
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use tantivy::aggregation::agg_req::Aggregations;
 use tantivy::aggregation::agg_result::{AggregationResult, AggregationResults, BucketResult};
@@ -23,7 +23,7 @@ use tantivy::query::{
     AllQuery, BooleanQuery, ConstScoreQuery, Occur, Query, RangeQuery, TermQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
+use tantivy::{IndexReader, IndexWriter, ReloadPolicy, Term};
 
 pub use document::{Change, Document, Facet, FacetCount, Found, Order, Search};
 use schema::Fields;
@@ -59,16 +59,15 @@ pub enum IndexError {
         "search index remembers position `{0}`, which is not a number; remove the registry's `index` folder to rebuild"
     )]
     Position(String),
-    /// A writer panicked while it held the lock.
-    #[error("search index writer stopped in the middle of a change; restart the registry")]
-    WriterLost,
 }
 
 /// The searchable catalogue.
 pub struct Index {
     engine: tantivy::Index,
     reader: IndexReader,
-    writer: Mutex<IndexWriter>,
+    /// Held by the one who writes. The files themselves are locked only meanwhile, so that a
+    /// registry that ends leaves nothing locked.
+    writing: Mutex<()>,
     fields: Fields,
 }
 
@@ -77,7 +76,7 @@ impl Index {
     ///
     /// # Errors
     /// [`IndexError::Folder`] when the folder cannot be created or emptied; [`IndexError::Engine`]
-    /// when another process holds it.
+    /// when it cannot be read again after that.
     pub fn open(folder: &Path) -> Result<Self, IndexError> {
         let path = folder.join(FORMAT);
         let folder_error = |source| IndexError::Folder {
@@ -97,7 +96,6 @@ impl Index {
             }
         };
         schema::register_tokenizer(&engine);
-        let writer = engine.writer_with_num_threads(1, WRITER_BYTES)?;
         let reader = engine
             .reader_builder()
             .reload_policy(ReloadPolicy::Manual)
@@ -105,7 +103,7 @@ impl Index {
         Ok(Self {
             engine,
             reader,
-            writer: Mutex::new(writer),
+            writing: Mutex::default(),
             fields,
         })
     }
@@ -126,16 +124,15 @@ impl Index {
     /// # Errors
     /// [`IndexError::Engine`] when the disk refuses; nothing is changed then.
     pub fn apply(&self, changes: &[Change], position: i64) -> Result<(), IndexError> {
-        let mut writer = self.writer.lock().map_err(|_| IndexError::WriterLost)?;
-        for change in changes {
-            writer.delete_term(Term::from_field_text(self.fields.key, change.name()));
-            if let Change::Put(document) = change {
-                writer.add_document(self.fields.document(document))?;
+        self.write(position, |writer| {
+            for change in changes {
+                writer.delete_term(Term::from_field_text(self.fields.key, change.name()));
+                if let Change::Put(document) = change {
+                    writer.add_document(self.fields.document(document))?;
+                }
             }
-        }
-        commit(&mut writer, position)?;
-        self.reader.reload()?;
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Forgets everything, so that the next look at the feed of changes begins at its start.
@@ -143,9 +140,24 @@ impl Index {
     /// # Errors
     /// [`IndexError::Engine`] when the disk refuses.
     pub fn clear(&self) -> Result<(), IndexError> {
-        let mut writer = self.writer.lock().map_err(|_| IndexError::WriterLost)?;
-        writer.delete_all_documents()?;
-        commit(&mut writer, 0)?;
+        self.write(0, |writer| {
+            writer.delete_all_documents()?;
+            Ok(())
+        })
+    }
+
+    fn write(
+        &self,
+        position: i64,
+        work: impl FnOnce(&IndexWriter) -> Result<(), IndexError>,
+    ) -> Result<(), IndexError> {
+        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer: IndexWriter = self.engine.writer_with_num_threads(1, WRITER_BYTES)?;
+        work(&writer)?;
+        let mut commit = writer.prepare_commit()?;
+        commit.set_payload(&position.to_string());
+        commit.commit()?;
+        writer.wait_merging_threads()?;
         self.reader.reload()?;
         Ok(())
     }
@@ -263,13 +275,6 @@ fn open_engine(
     let directory =
         tantivy::directory::MmapDirectory::open(path).map_err(tantivy::TantivyError::from)?;
     Ok(tantivy::Index::open_or_create(directory, schema.clone())?)
-}
-
-fn commit(writer: &mut IndexWriter<TantivyDocument>, position: i64) -> Result<(), IndexError> {
-    let mut commit = writer.prepare_commit()?;
-    commit.set_payload(&position.to_string());
-    commit.commit()?;
-    Ok(())
 }
 
 fn term(field: Field, value: &str) -> Box<dyn Query> {

@@ -58,7 +58,7 @@ pub struct Stored {
 /// # Errors
 /// [`ServiceError::Document`], [`ServiceError::ManifestDigest`],
 /// [`ServiceError::ReferenceUnknown`], [`ServiceError::ReferenceSize`],
-/// [`ServiceError::Publish`]; the errors of [`tag::check`] and [`access::demand`].
+/// [`ServiceError::Publish`]; those of a tag's check and of [`access::demand`].
 pub async fn put(
     app: &App,
     caller: &Caller,

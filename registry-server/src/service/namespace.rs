@@ -63,7 +63,7 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<NamespaceDetail>, Se
     let mut readable = Vec::new();
     for namespace in store::namespaces::list(&app.db).await? {
         if access::right(app, caller, &namespace.name).await? >= Right::Read {
-            readable.push(detail(namespace)?);
+            readable.push(detail(&namespace)?);
         }
     }
     Ok(readable)
@@ -80,10 +80,10 @@ pub async fn get(
 ) -> Result<NamespaceDetail, ServiceError> {
     demand_read(app, caller, name).await?;
     let found = store::namespaces::find(&app.db, name.as_str()).await?;
-    detail(found.ok_or_else(|| ServiceError::NamespaceUnknown(name.to_string()))?)
+    detail(&found.ok_or_else(|| ServiceError::NamespaceUnknown(name.to_string()))?)
 }
 
-fn detail(row: store::namespaces::Namespace) -> Result<NamespaceDetail, ServiceError> {
+fn detail(row: &store::namespaces::Namespace) -> Result<NamespaceDetail, ServiceError> {
     let corrupt = |reason: String| StoreError::Corrupt {
         table: "namespaces",
         column: "name",

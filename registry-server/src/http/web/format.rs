@@ -147,7 +147,7 @@ mod tests {
             [bytes(1023), bytes(1536), bytes(1 << 20)],
             ["1023 B", "1.5 KiB", "1.0 MiB"]
         );
-        assert_eq!(bytes(u64::MAX), "16777216.0 TiB");
+        assert_eq!(bytes(u64::MAX), "16777215.9 TiB");
         let words = ["a", "b", "c"].map(String::from);
         assert_eq!(
             [list(&words[..1]), list(&words[..2]), list(&words)],

@@ -18,6 +18,12 @@ pub(super) struct Layout {
     pub plain: bool,
     /// Text in the search box.
     pub query: String,
+    /// Address of the style sheet.
+    pub style: String,
+    /// Address of the product's picture.
+    pub mark: String,
+    /// The release of this server.
+    pub release: &'static str,
 }
 
 impl Layout {
@@ -28,17 +34,10 @@ impl Layout {
             host: app.host().to_owned(),
             plain,
             query: String::new(),
+            style: asset::path("style.css"),
+            mark: asset::path("mark.svg"),
+            release: env!("CARGO_PKG_VERSION"),
         }
-    }
-
-    /// Where a static file is served, under a name that changes with its content.
-    pub(super) fn asset(&self, file: &str) -> String {
-        asset::path(file)
-    }
-
-    /// The release of this server.
-    pub(super) fn release(&self) -> &'static str {
-        env!("CARGO_PKG_VERSION")
     }
 }
 

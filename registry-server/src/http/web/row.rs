@@ -13,9 +13,16 @@ pub(super) struct Row {
     pub(super) hooks: Vec<String>,
     pub(super) licence: String,
     pub(super) signature: SignatureState,
-    pub(super) pulls: String,
-    pub(super) stars: String,
+    /// Pulls and stars, where there are any.
+    pub(super) numbers: Vec<String>,
     pub(super) published: Moment,
+}
+
+fn numbers(package: &PackageSummary) -> Vec<String> {
+    let all = [(package.pulls, "pull"), (package.stars, "star")];
+    let some = all.into_iter().filter(|(number, _)| *number > 0);
+    some.map(|(number, word)| format::count(number, word))
+        .collect()
 }
 
 impl Row {
@@ -27,14 +34,13 @@ impl Row {
 impl From<PackageSummary> for Row {
     fn from(package: PackageSummary) -> Self {
         Self {
+            numbers: numbers(&package),
             name: package.name.to_string(),
             version: package.version.to_string(),
             summary: package.summary,
             hooks: package.program_types,
             licence: package.license,
             signature: package.signature,
-            pulls: format::count(package.pulls, "pull"),
-            stars: format::count(package.stars, "star"),
             published: package.published_at.into(),
         }
     }

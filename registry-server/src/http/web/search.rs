@@ -24,6 +24,12 @@ const CHOICES: usize = 8;
 struct SearchPage {
     layout: Layout,
     heading: String,
+    /// The heading with the filters, so that no two pages are called the same.
+    title: String,
+    /// The kernel that is filtered by.
+    kernel: String,
+    /// The other parameters of this search.
+    kept: Parameters,
     extent: String,
     relaxed: bool,
     filtered: bool,
@@ -58,16 +64,18 @@ pub(super) async fn show(
     let parameters = known(parameters);
     let search = question(&parameters)?;
     let (first, limit, text) = (search.first, search.limit, search.text.clone());
-    let filtered =
-        !search.filters.is_empty() || search.kernel.is_some() || search.namespace.is_some();
+    let filters: Parameters = without(&parameters, &["q", "order", "offset"]);
     let listing = catalogue::search(&app, &caller, search).await?;
     layout.query.clone_from(&text);
     let page = SearchPage {
         layout,
+        title: title_of(&text, &filters),
         heading: heading(&text),
+        kernel: last(&parameters, "kernel"),
+        kept: without(&parameters, &["kernel", "offset"]),
         extent: extent(first, listing.packages.len(), listing.total),
         relaxed: listing.relaxed,
-        filtered,
+        filtered: !filters.is_empty(),
         without_filters: address(&[("q".to_owned(), text)]),
         groups: Facet::ALL
             .map(|facet| group(facet, &listing.facets, &parameters))
@@ -89,6 +97,26 @@ fn known(parameters: Parameters) -> Parameters {
         .into_iter()
         .filter(|(name, value)| known(name) && !value.is_empty())
         .collect()
+}
+
+fn without(parameters: &Parameters, names: &[&str]) -> Parameters {
+    let kept = parameters
+        .iter()
+        .filter(|(name, _)| !names.contains(&name.as_str()));
+    kept.cloned().collect()
+}
+
+fn last(parameters: &Parameters, name: &str) -> String {
+    let found = parameters.iter().rev().find(|(key, _)| key == name);
+    found.map(|(_, value)| value.clone()).unwrap_or_default()
+}
+
+fn title_of(text: &str, filters: &Parameters) -> String {
+    let words = filters
+        .iter()
+        .map(|(name, value)| format!("{name} {value}"));
+    let words: Vec<String> = std::iter::once(heading(text)).chain(words).collect();
+    words.join(", ").chars().take(150).collect()
 }
 
 fn heading(text: &str) -> String {
@@ -172,11 +200,7 @@ fn toggled(parameters: &Parameters, facet: Facet, value: &str) -> String {
 
 /// The address of another page of this search.
 fn at(parameters: &Parameters, offset: u64) -> String {
-    let mut rest: Parameters = parameters
-        .iter()
-        .filter(|(name, _)| name != "offset")
-        .cloned()
-        .collect();
+    let mut rest = without(parameters, &["offset"]);
     if offset > 0 {
         rest.push(("offset".to_owned(), offset.to_string()));
     }

@@ -176,7 +176,7 @@ fn describe(detail: VersionDetail, public: bool) -> Document {
             Document::kernel_number(version.major.into(), version.minor.into())
         }),
         stars: detail.stars,
-        published: u64::try_from(detail.summary.published_at.timestamp()).unwrap_or(0),
+        published: u64::try_from(detail.summary.published_at.timestamp_micros()).unwrap_or(0),
     }
 }
 

@@ -5,6 +5,8 @@ use registry_schema::PackageManifest;
 use registry_schema::manifest::{MetricKind, Parameter, ParameterValue};
 use registry_schema::profile::ObjectProfile;
 
+use crate::http::web::format::thousands;
+
 /// A row of the table of parameters.
 pub(super) struct ParameterRow {
     pub(super) name: String,
@@ -30,21 +32,20 @@ pub(super) fn parameters(manifest: &PackageManifest) -> Vec<ParameterRow> {
 /// Type, range and unit: `list of u16, at least 1`.
 fn value(parameter: &Parameter) -> String {
     let kind = parameter.value_type.as_str();
-    let mut text = if parameter.many {
-        format!("list of {kind}")
-    } else {
-        kind.to_owned()
-    };
-    text.push_str(&match (parameter.min, parameter.max) {
-        (Some(min), Some(max)) => format!(", {min} to {max}"),
-        (Some(min), None) => format!(", at least {min}"),
-        (None, Some(max)) => format!(", at most {max}"),
+    let many = if parameter.many { "list of " } else { "" };
+    let range = match (parameter.min, parameter.max) {
+        (Some(min), Some(max)) => format!(", {} to {}", signed(min), thousands(max)),
+        (Some(min), None) => format!(", at least {}", signed(min)),
+        (None, Some(max)) => format!(", at most {}", thousands(max)),
         (None, None) => String::new(),
-    });
-    if let Some(unit) = &parameter.unit {
-        text.push_str(&format!(", in {unit}"));
-    }
-    text
+    };
+    let unit = parameter.unit.as_ref().map(|unit| format!(", in {unit}"));
+    format!("{many}{kind}{range}{}", unit.unwrap_or_default())
+}
+
+fn signed(number: i64) -> String {
+    let sign = if number < 0 { "−" } else { "" };
+    format!("{sign}{}", thousands(number.unsigned_abs()))
 }
 
 /// A value as one would write it in a configuration.

@@ -97,7 +97,7 @@ pub(super) async fn show_latest(
     let keys = namespace::keys(&app, &caller, name.namespace()).await?;
     Ok(render(
         StatusCode::OK,
-        &PackagePage::new(layout, package, version, &keys),
+        &PackagePage::new(layout, package, &version, &keys),
     ))
 }
 
@@ -112,7 +112,7 @@ pub(super) async fn show(
     let keys = namespace::keys(&app, &caller, name.namespace()).await?;
     Ok(render(
         StatusCode::OK,
-        &PackagePage::new(layout, package, version, &keys),
+        &PackagePage::new(layout, package, &version, &keys),
     ))
 }
 
@@ -120,7 +120,7 @@ impl PackagePage {
     fn new(
         layout: Layout,
         package: PackageDetail,
-        version: VersionDetail,
+        version: &VersionDetail,
         keys: &[NamespaceKey],
     ) -> Self {
         let readable = version
@@ -129,7 +129,7 @@ impl PackagePage {
             .find(|target| target.profile.is_some());
         let profile = readable.and_then(|target| target.profile.as_ref());
         let manifest = &version.manifest;
-        let run = run::Run::new(&layout, &version);
+        let run = run::Run::new(&layout, version);
         Self {
             name: version.name.to_string(),
             namespace: version.name.namespace().to_string(),
@@ -140,8 +140,8 @@ impl PackagePage {
                 .then(|| package.summary.version.to_string()),
             yanked: version.summary.yanked,
             unsigned: version.summary.signature != registry_schema::api::SignatureState::Signed,
-            badges: badge::badges(&version, profile),
-            trust: trust::Trust::new(&version, keys),
+            badges: badge::badges(version, profile),
+            trust: trust::Trust::new(version, keys),
             abilities: profile.map(profile::Abilities::new),
             target: readable
                 .map(|target| target.target.clone())
@@ -157,13 +157,13 @@ impl PackagePage {
                 .unwrap_or_default(),
             parameters: fact::parameters(manifest),
             metrics: fact::metrics(manifest),
-            findings: findings(&version),
+            findings: findings(version),
             readme: if version.readme.is_empty() {
                 String::new()
             } else {
                 markdown::render(&version.readme)
             },
-            versions: version_rows(package.versions, &version),
+            versions: version_rows(package.versions, version),
             licence: manifest.package.license.clone(),
             licence_note: fact::licence_note(profile),
             kernel: fact::Kernel::new(manifest, profile),

@@ -3,8 +3,7 @@
 //! of the template.
 
 use registry_schema::api::VersionDetail;
-use registry_schema::hook::{Hook, ProgramType};
-use registry_schema::manifest::{Direction, Program};
+use registry_schema::manifest::Program;
 
 use crate::http::web::Layout;
 
@@ -25,9 +24,9 @@ impl Run {
         let (host, name, digest) = (&layout.host, &version.name, &version.summary.digest);
         let reference = format!("{host}/{name}:{}@{digest}", version.summary.version);
         let mut hooks: Vec<&'static str> = Vec::new();
-        for hook in version.manifest.programs.iter().filter_map(hook) {
-            if !hooks.contains(&hook) {
-                hooks.push(hook);
+        for hook in version.manifest.programs.iter().flat_map(Program::hooks) {
+            if !hooks.contains(&hook.as_str()) {
+                hooks.push(hook.as_str());
             }
         }
         let node_config = match hooks.first() {
@@ -43,14 +42,4 @@ impl Run {
             node_config,
         }
     }
-}
-
-fn hook(program: &Program) -> Option<&'static str> {
-    let hook = match (program.program_type, program.direction) {
-        (ProgramType::Xdp, _) => Hook::Xdp,
-        (ProgramType::Tc, Some(Direction::Egress)) => Hook::TcEgress,
-        (ProgramType::Tc, _) => Hook::TcIngress,
-        _ => return None,
-    };
-    Some(hook.as_str())
 }

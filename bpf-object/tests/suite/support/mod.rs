@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Compiles the test programs.
 
-pub mod kernel;
+pub(crate) mod kernel;
 
 use std::path::Path;
 use std::process::Command;
 
 /// Compiles `tests/c/<name>.bpf.c` with further flags and returns the object.
-pub fn compile(name: &str, flags: &[&str]) -> Vec<u8> {
+pub(crate) fn compile(name: &str, flags: &[&str]) -> Vec<u8> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/c/{name}.bpf.c"));
     let folder = tempfile::tempdir().unwrap();
     let object = folder.path().join("out.o");

@@ -12,14 +12,14 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
 /// A mount namespace of this thread's own with a bpffs in it.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     folder: tempfile::TempDir,
 }
 
 impl Sandbox {
     /// Makes the sandbox. Without the right to do so the test cannot run, which
     /// is said aloud and is no failure.
-    pub fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             eprintln!("SKIPPED: loading programs into the kernel needs root");
             return None;
@@ -39,7 +39,7 @@ impl Sandbox {
         Some(Self { folder })
     }
 
-    pub fn pin(&self, name: &str) -> PathBuf {
+    pub(crate) fn pin(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 }
@@ -52,21 +52,21 @@ impl Drop for Sandbox {
 
 /// One member of a chain: an object and its entry function.
 #[derive(Clone, Copy)]
-pub struct Member<'a> {
-    pub object: &'a [u8],
-    pub function: &'a str,
+pub(crate) struct Member<'a> {
+    pub(crate) object: &'a [u8],
+    pub(crate) function: &'a str,
 }
 
 /// Loaded members that continue one another.
-pub struct Chain {
-    pub members: Vec<(String, Ebpf)>,
+pub(crate) struct Chain {
+    pub(crate) members: Vec<(String, Ebpf)>,
     ends: PerCpuArray<MapData, u64>,
 }
 
 impl Chain {
     /// Weaves, loads and links the members. `fallthrough` is what the last
     /// returns instead of a verdict to proceed on.
-    pub fn load(
+    pub(crate) fn load(
         sandbox: &Sandbox,
         members: &[Member<'_>],
         proceed_on: &[i32],
@@ -122,13 +122,13 @@ impl Chain {
     }
 
     /// Sends one packet through the chain and returns its verdict.
-    pub fn run(&self, packet: &[u8]) -> i32 {
+    pub(crate) fn run(&self, packet: &[u8]) -> i32 {
         let (function, head) = &self.members[0];
         run_program(head, function, packet)
     }
 
     /// How many chains ended at this slot with this verdict.
-    pub fn ended(&self, slot: u32, verdict: i32) -> u64 {
+    pub(crate) fn ended(&self, slot: u32, verdict: i32) -> u64 {
         let column = verdict.cast_unsigned().min(COUNTED_VERDICTS - 1);
         self.ends
             .get(&(slot * COUNTED_VERDICTS + column), 0)
@@ -138,7 +138,7 @@ impl Chain {
     }
 
     /// All chain ends.
-    pub fn ended_in_all(&self) -> u64 {
+    pub(crate) fn ended_in_all(&self) -> u64 {
         let entries = u32::try_from(self.members.len()).unwrap() * COUNTED_VERDICTS;
         (0..entries)
             .map(|key| self.ends.get(&key, 0).unwrap().iter().sum::<u64>())
@@ -155,7 +155,7 @@ fn open(sandbox: &Sandbox, name: &str) -> aya::maps::Map {
 }
 
 /// Loads one program of an object.
-pub fn load_program(ebpf: &mut Ebpf, function: &str) {
+pub(crate) fn load_program(ebpf: &mut Ebpf, function: &str) {
     match ebpf.program_mut(function).unwrap() {
         Program::Xdp(program) => program
             .load()
@@ -174,7 +174,7 @@ fn refused(function: &str, error: &aya::programs::ProgramError) {
 }
 
 /// Runs one loaded program on a packet.
-pub fn run_program(ebpf: &Ebpf, function: &str, packet: &[u8]) -> i32 {
+pub(crate) fn run_program(ebpf: &Ebpf, function: &str, packet: &[u8]) -> i32 {
     let options = || TestRunOptions {
         data_in: Some(packet),
         ..TestRunOptions::new()
@@ -188,7 +188,7 @@ pub fn run_program(ebpf: &Ebpf, function: &str, packet: &[u8]) -> i32 {
 }
 
 /// The first value of an array map, summed over CPUs where it has one per CPU.
-pub fn first_value(ebpf: &Ebpf, map: &str) -> u64 {
+pub(crate) fn first_value(ebpf: &Ebpf, map: &str) -> u64 {
     match ebpf.map(map).unwrap() {
         aya::maps::Map::PerCpuArray(data) => {
             let array = PerCpuArray::<_, u64>::try_from(aya::maps::Map::PerCpuArray(clone(data)));

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The profile of real objects, as clang makes them.
 
-mod support;
-
+use crate::support::compile;
 use bpf_object::inspect;
 use registry_schema::hook::ProgramType;
 use registry_schema::kernel::KernelVersion;
 use registry_schema::profile::ObjectProfile;
-use support::compile;
 
 fn profile(name: &str) -> ObjectProfile {
     inspect(&compile(name, &[])).unwrap()

@@ -2,14 +2,12 @@
 //! Woven programs in the kernel: whatever the order and wherever it stops, every
 //! verdict and every counter is right.
 
-mod support;
-
+use crate::support::compile;
+use crate::support::kernel::{Chain, Member, Sandbox, first_value, load_program, run_program};
 use bpf_object::weave::Counter;
 use bpf_object::{Weave, WeaveError, normalise, weave};
 use registry_schema::digest::Digest;
 use registry_schema::hook::ProgramType;
-use support::compile;
-use support::kernel::{Chain, Member, Sandbox, first_value, load_program, run_program};
 
 const NAMES: [&str; 4] = ["alpha", "beta", "gamma", "delta"];
 const RUNS: [&str; 4] = ["alpha_runs", "beta_runs", ".bss", "delta_runs"];
@@ -153,7 +151,7 @@ fn asked(function: &str) -> Weave {
 #[test]
 fn the_same_input_gives_the_same_bytes() {
     // The object is kept as a file, so that another compiler changes nothing.
-    let object = include_bytes!("fixtures/alpha.elf");
+    let object = include_bytes!("../fixtures/alpha.elf");
     let ask = Weave {
         proceed_on: vec![2],
         ..asked("alpha")
@@ -283,7 +281,7 @@ fn a_tail_call_of_its_own_is_woven_only_while_it_cannot_succeed() {
 
 #[test]
 fn parameters_out_of_range_are_named() {
-    let object = include_bytes!("fixtures/alpha.elf");
+    let object = include_bytes!("../fixtures/alpha.elf");
     let counter = |name: &str, slot| {
         Some(Counter {
             name: name.to_owned(),
