@@ -7,6 +7,7 @@
 //! The kernel verifies the result like any program, so a wrong weave is
 //! refused, never run. The same input always gives the same bytes.
 
+mod chain;
 mod epilogue;
 mod place;
 mod refuse;
@@ -24,6 +25,8 @@ use crate::error::ObjectError;
 use crate::object::Object;
 use epilogue::{Epilogue, MapUse};
 use shift::Shift;
+
+pub use chain::{CHAIN_ARRAY, CHAIN_ENDS};
 
 /// Changes whenever the same input would give other bytes.
 pub const WEAVER_VERSION: u32 = 1;

@@ -8,7 +8,10 @@ use miette::{
 };
 use registry_schema::exit;
 
-use super::session::{Color, Global};
+use super::{
+    output,
+    session::{Color, Global},
+};
 use crate::Explain;
 
 /// The end of a command that did not do what was asked.
@@ -34,9 +37,10 @@ struct Told {
 impl Failure {
     /// A failure with exit code 1.
     pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        let message = output::printable(&message.into()).into_owned();
         Self(Box::new(Kind::Told(Told {
             code,
-            message: message.into(),
+            message,
             help: None,
             exit: exit::FAILURE,
         })))

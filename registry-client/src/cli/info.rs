@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `bpfpkg info`.
 
+use std::collections::BTreeSet;
+
 use registry_schema::{
     Reference,
     api::{PackageDetail, VersionDetail},
@@ -90,7 +92,7 @@ fn show_package(detail: &PackageDetail) -> Result<(), Failure> {
 
 fn show_version(detail: &VersionDetail) -> Result<(), Failure> {
     let package = &detail.manifest.package;
-    let signers: Vec<_> = detail
+    let signers: BTreeSet<_> = detail
         .signatures
         .iter()
         .map(|signature| {
@@ -108,7 +110,7 @@ fn show_version(detail: &VersionDetail) -> Result<(), Failure> {
     let signed = if signers.is_empty() {
         "nobody".to_owned()
     } else {
-        signers.join(", ")
+        signers.into_iter().collect::<Vec<_>>().join(", ")
     };
     output::fields(&[
         (

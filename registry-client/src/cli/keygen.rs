@@ -36,6 +36,9 @@ pub(super) fn run(args: &Args, session: &Session) -> Result<(), Failure> {
         }
     }
     let password = args.password.new_password()?;
+    if password.is_empty() {
+        session.say("the password is empty: whoever has the file can sign in your name");
+    }
     let key = KeyPair::generate()?;
     key.save(&private, &public, &password)?;
     session.say(format!("private key: {}", private.display()));

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Writing answers to stdout and remarks to stderr.
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -34,7 +37,18 @@ pub(super) struct FormatArg {
 
 /// Writes one line to stdout.
 pub(super) fn line(text: impl AsRef<str>) -> Result<(), OutputError> {
-    raw(format!("{}\n", text.as_ref()).as_bytes())
+    raw(format!("{}\n", printable(text.as_ref())).as_bytes())
+}
+
+/// Text without control characters, by which a package or a registry could repaint
+/// the terminal.
+pub(super) fn printable(text: &str) -> Cow<'_, str> {
+    let hostile = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if text.contains(hostile) {
+        text.replace(hostile, "\u{fffd}").into()
+    } else {
+        text.into()
+    }
 }
 
 /// Writes bytes to stdout.
@@ -76,7 +90,7 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> Result<(), OutputErr
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
-    raw(text.as_bytes())
+    raw(printable(&text).as_bytes())
 }
 
 /// Writes named values, one per line, the names in a column.
@@ -92,5 +106,17 @@ pub(super) fn fields(fields: &[(&str, String)]) -> Result<(), OutputError> {
 /// Says something to the person at the terminal, on stderr.
 pub(super) fn say(text: impl AsRef<str>) {
     // Nobody listens any more: then there is nobody to tell.
-    let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
+    let _ = writeln!(io::stderr().lock(), "{}", printable(text.as_ref()));
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_text_repaints_the_terminal() {
+        assert_eq!(
+            super::printable("a\u{1b}[2Jb\u{9b}c\r"),
+            "a\u{fffd}[2Jb\u{fffd}c\u{fffd}"
+        );
+        assert_eq!(super::printable("a\n\tb é"), "a\n\tb é");
+    }
 }

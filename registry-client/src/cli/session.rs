@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::{failure::Failure, output};
 use crate::{
     auth::CredentialStore,
+    cache::Cache,
     file,
     registry::{ConnectOptions, Registry},
     trust::TrustStore,
@@ -126,6 +127,7 @@ impl Session {
                 || self.config.plain_http.iter().any(|plain| plain == host),
             credentials,
             timeout: self.global.timeout,
+            cache: Cache::of_user(),
             ..ConnectOptions::default()
         })
     }

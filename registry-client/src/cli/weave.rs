@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use bpf_object::{
     normalise, weave,
-    weave::{Counter, Weave},
+    weave::{CHAIN_LIMIT, Weave},
 };
 use clap::ValueHint;
-use registry_schema::{Digest, PackageManifest, exit, hook::Hook};
+use registry_schema::{Digest, PackageManifest, exit, hook::Hook, manifest::Program};
 use serde_json::json;
 
 use super::{
@@ -36,24 +36,12 @@ pub(super) struct Args {
     /// Place in the chain, 0 for the first
     #[arg(long, default_value_t = 0)]
     slot: u32,
-    /// Slot of the program that follows; by default the next
-    #[arg(long)]
-    next: Option<u32>,
+    /// How many programs the chain has
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(CHAIN_LIMIT)))]
+    length: u32,
     /// Verdicts after which the chain goes on; by default the manifest's, else the hook's
     #[arg(long, value_delimiter = ',', value_name = "VERDICT")]
     proceed_on: Vec<String>,
-    /// Verdict to return if the chain should go on and nothing follows
-    #[arg(long, value_name = "VERDICT")]
-    fallthrough: Option<String>,
-    /// Name of the chain's program array
-    #[arg(long, default_value = "chain", value_name = "NAME")]
-    array: String,
-    /// Slots of the program array
-    #[arg(long, default_value_t = bpf_object::weave::CHAIN_LIMIT)]
-    entries: u32,
-    /// Name of the array that counts where chains end; none if absent
-    #[arg(long, value_name = "NAME")]
-    counter: Option<String>,
     /// Also write the woven object to a file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     write: Option<PathBuf>,
@@ -64,14 +52,19 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
     let verified = args.package.fetch_verified(session).await?.verified;
     let place = place(args, &verified.manifest)?;
-    let kind = args.hook.program_type();
+    let types: Vec<_> = verified
+        .manifest
+        .programs
+        .iter()
+        .map(|program| (program.function.as_str(), program.program_type))
+        .collect();
     let refused = |message: String| {
         Failure::new("weave", message)
             .with_help("a node runs this program alone on its hook")
             .with_exit(exit::FINDINGS)
     };
-    let named = normalise(&verified.object.0, &[(place.function.as_str(), kind)])
-        .map_err(|error| refused(error.to_string()))?;
+    let named =
+        normalise(&verified.object.0, &types).map_err(|error| refused(error.to_string()))?;
     let woven = weave(&named, &place).map_err(|error| refused(error.to_string()))?;
     if let Some(path) = &args.write {
         std::fs::write(path, &woven.bytes).map_err(|error| {
@@ -117,6 +110,36 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
 
 /// The place in the chain that the arguments describe.
 fn place(args: &Args, manifest: &PackageManifest) -> Result<Weave, Failure> {
+    if args.slot >= args.length {
+        return Err(Failure::usage(
+            format!("a chain of {} has no slot {}", args.length, args.slot),
+            "slots count from 0; say how many programs there are with `--length`",
+        ));
+    }
+    let program = program(args, manifest)?;
+    let words: Vec<&str> = if !args.proceed_on.is_empty() {
+        args.proceed_on.iter().map(String::as_str).collect()
+    } else if !program.proceed_on.is_empty() {
+        program.proceed_on.iter().map(String::as_str).collect()
+    } else {
+        args.hook.default_proceed_on().to_vec()
+    };
+    if let Some(word) = words.iter().find(|word| args.hook.verdict(word).is_none()) {
+        let known: Vec<_> = args.hook.verdicts().iter().map(|(name, _)| *name).collect();
+        let message = format!("`{word}` is no verdict of hook `{}`", args.hook);
+        return Err(Failure::usage(message, format!("use {}", known.join(", "))));
+    }
+    Ok(Weave::in_chain(
+        &program.function,
+        args.hook,
+        args.slot,
+        args.length,
+        words,
+    ))
+}
+
+/// The program that is meant.
+fn program<'a>(args: &Args, manifest: &'a PackageManifest) -> Result<&'a Program, Failure> {
     let fitting: Vec<_> = manifest
         .programs
         .iter()
@@ -127,66 +150,21 @@ fn place(args: &Args, manifest: &PackageManifest) -> Result<Weave, Failure> {
                 .is_none_or(|wanted| *wanted == program.function)
         })
         .collect();
-    let [program] = fitting.as_slice() else {
-        let names: Vec<_> = fitting
-            .iter()
-            .map(|program| program.function.as_str())
-            .collect();
-        let message = if names.is_empty() {
-            format!(
-                "`{}` has no such program for hook `{}`",
-                manifest.package.name, args.hook
-            )
-        } else {
-            format!(
-                "`{}` has several programs for hook `{}`: {}",
-                manifest.package.name,
-                args.hook,
-                names.join(", ")
-            )
-        };
-        return Err(Failure::usage(message, "name one with `--function`"));
-    };
-    let hook_default = || {
-        args.hook
-            .default_proceed_on()
-            .iter()
-            .map(|word| (*word).to_owned())
-            .collect()
-    };
-    let words: Vec<String> = match (args.proceed_on.is_empty(), program.proceed_on.is_empty()) {
-        (false, _) => args.proceed_on.clone(),
-        (true, false) => program.proceed_on.clone(),
-        (true, true) => hook_default(),
-    };
-    let proceed_on = words
+    if let [program] = fitting.as_slice() {
+        return Ok(program);
+    }
+    let (package, hook) = (&manifest.package.name, args.hook);
+    let names: Vec<_> = fitting
         .iter()
-        .map(|word| verdict(args.hook, word))
-        .collect::<Result<_, _>>()?;
-    Ok(Weave {
-        function: program.function.clone(),
-        next_index: args.next.unwrap_or(args.slot + 1),
-        proceed_on,
-        fallthrough: args
-            .fallthrough
-            .as_deref()
-            .map(|word| verdict(args.hook, word))
-            .transpose()?,
-        array_name: args.array.clone(),
-        array_entries: args.entries,
-        counter: args.counter.clone().map(|name| Counter {
-            name,
-            slot: args.slot,
-        }),
-    })
-}
-
-fn verdict(hook: Hook, word: &str) -> Result<i32, Failure> {
-    hook.verdict(word).ok_or_else(|| {
-        let known: Vec<_> = hook.verdicts().iter().map(|(name, _)| *name).collect();
-        Failure::usage(
-            format!("`{word}` is no verdict of hook `{hook}`"),
-            format!("use {}", known.join(", ")),
+        .map(|program| program.function.as_str())
+        .collect();
+    let message = if names.is_empty() {
+        format!("`{package}` has no such program for hook `{hook}`")
+    } else {
+        format!(
+            "`{package}` has several programs for hook `{hook}`: {}",
+            names.join(", ")
         )
-    })
+    };
+    Err(Failure::usage(message, "name one with `--function`"))
 }

@@ -82,9 +82,7 @@ pub enum RegistryError {
         what: String,
     },
     /// Something is there already, or changed meanwhile.
-    #[error(
-        "registry `{registry}` refuses {what}, because it exists already or has changed: {message}"
-    )]
+    #[error("registry `{registry}` refuses {what}: {message}")]
     Conflict {
         /// Host and port.
         registry: String,
@@ -207,12 +205,12 @@ impl Explain for RegistryError {
             Self::WrongPassword { registry, .. } => {
                 format!("run `bpfpkg login {registry}` with a valid token")
             }
-            Self::Forbidden { .. } => "log in with an account that owns the namespace".to_owned(),
+            Self::Forbidden { .. } => "log in with an account that may do this".to_owned(),
             Self::NotFound { .. } => {
                 "check name and version; `bpfpkg search` lists what there is".to_owned()
             }
             Self::Conflict { .. } => {
-                "a version never changes once it is published: raise `version`".to_owned()
+                "choose another name; for a version that is published, raise `version`".to_owned()
             }
             Self::TooLarge { .. } | Self::Damaged { .. } => {
                 "nothing was kept; pull from another mirror, or tell the registry's operator"

@@ -22,6 +22,7 @@ pub(crate) use self::{
 };
 use crate::{
     auth::Credentials,
+    cache::Cache,
     token::{Access, Challenge},
 };
 
@@ -42,6 +43,8 @@ pub struct ConnectOptions {
     pub credentials: Option<Credentials>,
     /// How long to wait for a connection, and for the next byte of an answer.
     pub timeout: Duration,
+    /// Where blobs are kept, so that none is fetched twice.
+    pub cache: Option<Cache>,
 }
 
 impl Default for ConnectOptions {
@@ -51,6 +54,7 @@ impl Default for ConnectOptions {
             encrypted_loopback: false,
             credentials: None,
             timeout: Duration::from_secs(30),
+            cache: None,
         }
     }
 }
@@ -61,6 +65,7 @@ pub struct Registry {
     plain: bool,
     credentials: Option<Credentials>,
     timeout: Duration,
+    cache: Option<Cache>,
     http: reqwest::Client,
     uploads: oci_client::Client,
     challenge: tokio::sync::OnceCell<Option<Challenge>>,
@@ -106,6 +111,7 @@ impl Registry {
             plain,
             credentials: options.credentials.clone(),
             timeout: options.timeout,
+            cache: options.cache.clone(),
             http,
             uploads,
             challenge: tokio::sync::OnceCell::new(),

@@ -101,7 +101,7 @@ impl Registry {
     }
 
     /// Reads a blob: not a byte more than `descriptor` promises, and never more
-    /// than `limit`.
+    /// than `limit`. One that is in the cache is not asked for.
     ///
     /// # Errors
     /// [`RegistryError::TooLarge`] if the promise or the answer exceeds a limit,
@@ -117,6 +117,13 @@ impl Registry {
         if descriptor.size > limit {
             return Err(context.too_large(limit));
         }
+        let kept = self
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.find(&descriptor.digest, descriptor.size));
+        if let Some(bytes) = kept {
+            return Ok(bytes.into());
+        }
         let path = format!("blobs/{}", descriptor.digest);
         let response = self.get(repository, &path, "*/*", &context).await?;
         let bytes = read_body(response, descriptor.size, &context).await?;
@@ -128,10 +135,15 @@ impl Registry {
                 what: what.clone(),
                 mismatch,
             })?;
+        if let Some(cache) = &self.cache
+            && let Err(error) = cache.keep(&descriptor.digest, &bytes)
+        {
+            tracing::debug!(%error, "a blob was not kept");
+        }
         Ok(bytes)
     }
 
-    /// Lists what refers to a manifest and is of one kind, by the referrers API or,
+    /// Lists what refers to a manifest and is or may be of one kind, by the referrers API or,
     /// where a registry has none, by the fallback tag.
     ///
     /// # Errors
@@ -147,7 +159,12 @@ impl Registry {
             None => self.referrers_tag(repository, digest).await?,
         };
         let mut found = index.map(|index| index.manifests).unwrap_or_default();
-        found.retain(|entry| entry.artifact_type.as_deref() == Some(artifact_type));
+        // Some clients write no type, or the config's, into the fallback list: then
+        // only the manifest tells.
+        found.retain(|entry| match entry.artifact_type.as_deref() {
+            None | Some(media_type::OCI_EMPTY) => true,
+            Some(found) => found == artifact_type,
+        });
         Ok(found)
     }
 

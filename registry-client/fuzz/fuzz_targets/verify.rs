@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Whatever a registry serves: no panic, and never a verdict of "verified", since
+//! nobody is trusted.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use registry_client::{
+    pull::{Blob, FetchedPackage, FetchedSignature, Target},
+    trust::TrustStore,
+    verify::{Asked, contents, verify},
+};
+use registry_schema::Digest;
+
+fuzz_target!(|data: &[u8]| {
+    // The input is six documents, with a zero byte between them.
+    let mut parts = data.split(|byte| *byte == 0).map(|part| Blob(part.to_vec()));
+    let mut next = || parts.next().unwrap_or_default();
+    let (index, manifest, config, object, bundle, payload) = (next(), next(), next(), next(), next(), next());
+    let package: registry_schema::PackageName = "a/b".parse().expect("a name");
+    let asked = Asked {
+        registry: "h".to_owned(),
+        package: package.clone(),
+        version: None,
+        digest: Some(Digest::sha256(&index.0)),
+        target: Target::native(),
+    };
+    let fetched = FetchedPackage {
+        registry: "h".to_owned(),
+        package,
+        target: Target::native(),
+        index,
+        manifest,
+        config,
+        object,
+        signatures: vec![
+            FetchedSignature::Bundle(bundle),
+            FetchedSignature::SimpleSigning { payload, signature: "AAAA".to_owned() },
+        ],
+    };
+    let _ = contents(&fetched, &asked);
+    assert!(verify(&fetched, &asked, &TrustStore::default()).is_err());
+});

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Stories of publishers and users, told through the real command.
+
+mod home;
+mod input;
+mod keys;
+mod liar;
+mod lies;
+mod packing;
+mod publish;
