@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The same stories on SQLite and on PostgreSQL, and every statement prepared on both.
+
+use std::{path::Path, process::Command, sync::OnceLock};
+
+use registry_schema::media_type;
+use registry_server::{
+    service::namespace,
+    store::{self, Db},
+};
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
+use tempfile::TempDir;
+
+use crate::support::{
+    TestRegistry, administrator, expect,
+    package::{KeyPair, PackageBuilder},
+};
+
+/// A private PostgreSQL in a temporary directory, reached through a socket there.
+struct Cluster {
+    dir: TempDir,
+}
+
+fn binaries() -> Option<&'static Path> {
+    [
+        "/usr/lib/postgresql/15/bin",
+        "/usr/lib/postgresql/16/bin",
+        "/usr/lib/postgresql/17/bin",
+    ]
+    .into_iter()
+    .map(Path::new)
+    .find(|path| path.join("initdb").exists())
+}
+
+/// Runs a program of PostgreSQL, which refuses to be root.
+fn run(program: &str, arguments: &[&str]) {
+    let path = binaries().expect("PostgreSQL is installed").join(program);
+    let root = rustix::process::geteuid().is_root();
+    let mut command = if root {
+        let mut command = Command::new("runuser");
+        command.args(["-u", "postgres", "--"]).arg(path);
+        command
+    } else {
+        Command::new(path)
+    };
+    let output = command
+        .args(arguments)
+        .current_dir("/")
+        .output()
+        .expect("it runs");
+    assert!(
+        output.status.success(),
+        "{program}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let dir = TempDir::new().expect("a directory");
+        let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        std::fs::set_permissions(dir.path(), everybody).expect("permissions");
+        let (data, log) = (dir.path().join("data"), dir.path().join("log"));
+        let (data, log) = (data.to_str().expect("UTF-8"), log.to_str().expect("UTF-8"));
+        run(
+            "initdb",
+            &["-D", data, "-A", "trust", "-U", "postgres", "--no-sync"],
+        );
+        let options = format!(
+            "-k {} -c listen_addresses='' -c max_connections=200",
+            dir.path().display()
+        );
+        run(
+            "pg_ctl",
+            &["-D", data, "-l", log, "-w", "-o", &options, "start"],
+        );
+        Self { dir }
+    }
+
+    /// A fresh database.
+    async fn database(&self, name: &'static str) -> String {
+        let url = |database: &str| {
+            format!(
+                "postgres://postgres@localhost/{database}?host={}",
+                self.dir.path().display()
+            )
+        };
+        let pool = sqlx::PgPool::connect(&url("postgres"))
+            .await
+            .expect("the cluster");
+        pool.execute(AssertSqlSafe(format!("create database {name}")))
+            .await
+            .expect("a database");
+        pool.close().await;
+        url(name)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let data = self.dir.path().join("data");
+        run(
+            "pg_ctl",
+            &[
+                "-D",
+                data.to_str().unwrap_or_default(),
+                "-m",
+                "immediate",
+                "stop",
+            ],
+        );
+    }
+}
+
+/// Says, once and loudly, that half of the tests did not run.
+fn skip() {
+    static SAID: OnceLock<()> = OnceLock::new();
+    SAID.get_or_init(|| {
+        eprintln!("\n*** PostgreSQL is not installed: its tests are SKIPPED. apt-get install postgresql ***\n");
+    });
+}
+
+/// The whole life of a package.
+async fn story(registry: &TestRegistry) {
+    let admin = &registry.admin;
+    let key = KeyPair::new(7);
+    let demo = "demo".parse().expect("a name");
+    for version in ["1.0.0", "1.1.0"] {
+        let packed = PackageBuilder::new("demo/pass", version).pack();
+        expect(packed.push(admin, version).await, 201).await;
+        expect(packed.push_tag(admin, version).await, 201).await;
+        key.push_bundle(admin, "demo/pass", &packed.index).await;
+        let path = format!("/v2/demo/pass/referrers/{}", packed.digest());
+        assert_eq!(
+            registry.anonymous.json(&path).await["manifests"]
+                .as_array()
+                .expect("a list")
+                .len(),
+            1
+        );
+    }
+    namespace::add_key(&registry.app, &administrator(), &demo, &key.public.to_pem())
+        .await
+        .expect("a key");
+    let keys = namespace::keys(&registry.app, &administrator(), &demo)
+        .await
+        .expect("keys");
+    assert_eq!(keys[0].versions_signed, 2);
+    let latest = registry
+        .anonymous
+        .get("/v2/demo/pass/manifests/latest")
+        .await;
+    let newest = PackageBuilder::new("demo/pass", "1.1.0").pack();
+    assert_eq!(latest.bytes().await.expect("a body"), newest.index);
+    assert_eq!(
+        registry.anonymous.json("/v2/demo/pass/tags/list").await["tags"],
+        json!(["1.0.0", "1.1.0"])
+    );
+    let catalogue = registry.anonymous.json("/v2/_catalog").await;
+    assert_eq!(catalogue, json!({"repositories": ["demo/pass"]}));
+    let detail = namespace::get(&registry.app, &administrator(), &demo)
+        .await
+        .expect("a namespace");
+    assert_eq!(detail.packages, 1);
+    let metrics = registry
+        .anonymous
+        .get("/metrics")
+        .await
+        .text()
+        .await
+        .expect("text");
+    assert!(metrics.contains("\nbpfpkg_versions 2\n"), "{metrics}");
+    namespace::remove_key(
+        &registry.app,
+        &administrator(),
+        &demo,
+        &key.public.fingerprint(),
+    )
+    .await
+    .expect("a removed key");
+}
+
+/// Many at once: none fails, none is lost, and the feed has each number once.
+async fn crowd(registry: &TestRegistry) {
+    let pushes = (0..20).map(async |at: u32| {
+        let name = format!("demo/crowd{at}");
+        let packed = PackageBuilder::new(&name, "1.0.0").pack();
+        expect(packed.push(&registry.admin, "1.0.0").await, 201).await;
+    });
+    let before = store::changes::list(&registry.app.db, 0, 1000)
+        .await
+        .expect("changes")
+        .len();
+    futures::future::join_all(pushes).await;
+    let changes = store::changes::list(&registry.app.db, 0, 1000)
+        .await
+        .expect("changes");
+    assert_eq!(changes.len(), before + 20);
+    let numbers: Vec<i64> = changes.iter().map(|change| change.sequence).collect();
+    let expected: Vec<i64> = (1..).take(numbers.len()).collect();
+    assert_eq!(numbers, expected);
+    // Of one image that everybody deletes, one deletion is the one.
+    registry.admin.push_blob("demo/image", b"{}").await;
+    let index = json!({"schemaVersion": 2, "manifests": []}).to_string();
+    let put =
+        registry
+            .admin
+            .put_manifest("demo/image", "one", media_type::OCI_INDEX, index.as_bytes());
+    expect(put.await, 201).await;
+    let deletions = (0..10).map(|_| registry.admin.delete("/v2/demo/image/manifests/one"));
+    let answers = futures::future::join_all(deletions).await;
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|answer| answer.status() == 202)
+            .count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn stories_on_sqlite() {
+    let registry = TestRegistry::start().await;
+    story(&registry).await;
+    crowd(&registry).await;
+    let registry = registry.restart().await;
+    expect(
+        registry
+            .anonymous
+            .get("/v2/demo/pass/manifests/1.0.0")
+            .await,
+        200,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn stories_on_postgresql() {
+    if binaries().is_none() {
+        return skip();
+    }
+    let cluster = Cluster::start();
+    let url = cluster.database("stories").await;
+    let registry = TestRegistry::start_with(|mut config| {
+        config.database = Some(url);
+        config
+    })
+    .await;
+    story(&registry).await;
+    crowd(&registry).await;
+    let registry = registry.restart().await;
+    expect(
+        registry
+            .anonymous
+            .get("/v2/demo/pass/manifests/1.0.0")
+            .await,
+        200,
+    )
+    .await;
+    registry.app.db.close().await;
+}
+
+/// The name and text of every SQL constant of a source file.
+fn constants(source: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for part in source.split("const ").skip(1) {
+        let Some((name, rest)) = part.split_once(": &str =") else {
+            continue;
+        };
+        let Some(literal) = rest.trim_start().strip_prefix('"') else {
+            continue;
+        };
+        let text = literal.split('"').next().unwrap_or_default();
+        let words = ["select ", "insert ", "update ", "delete ", "with "];
+        if words.iter().any(|word| text.starts_with(word)) {
+            found.push((name.to_owned(), text.replace("\\\n", " ")));
+        }
+    }
+    found
+}
+
+fn sources(folder: &Path, into: &mut Vec<(String, String)>) {
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        if entry.path().is_dir() {
+            sources(&entry.path(), into);
+        } else {
+            let text = std::fs::read_to_string(entry.path()).expect("a source");
+            let file = entry.file_name().to_string_lossy().into_owned();
+            into.extend(
+                constants(&text)
+                    .into_iter()
+                    .map(|(name, sql)| (format!("{file} {name}"), sql)),
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_statement_prepares_on_both_engines() {
+    let mut statements = Vec::new();
+    sources(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store"),
+        &mut statements,
+    );
+    assert!(
+        statements.len() > 40,
+        "only {} statements found",
+        statements.len()
+    );
+    let dir = TempDir::new().expect("a directory");
+    let Db::Sqlite(sqlite, _) = Db::sqlite(&dir.path().join("test.db"))
+        .await
+        .expect("SQLite")
+    else {
+        unreachable!("SQLite was asked for")
+    };
+    for (place, sql) in &statements {
+        let prepared = sqlite
+            .prepare(AssertSqlSafe(sql.clone()).into_sql_str())
+            .await;
+        assert!(
+            prepared.is_ok(),
+            "SQLite: {place}: {sql}: {:?}",
+            prepared.err()
+        );
+    }
+    if binaries().is_none() {
+        return skip();
+    }
+    let cluster = Cluster::start();
+    let url = cluster.database("statements").await;
+    let Db::Postgres(postgres) = Db::postgres(&url).await.expect("PostgreSQL") else {
+        unreachable!("PostgreSQL was asked for")
+    };
+    for (place, sql) in &statements {
+        let prepared = postgres
+            .prepare(AssertSqlSafe(sql.clone()).into_sql_str())
+            .await;
+        assert!(
+            prepared.is_ok(),
+            "PostgreSQL: {place}: {sql}: {:?}",
+            prepared.err()
+        );
+    }
+    postgres.close().await;
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The registry's stories, told through its port. One binary, because linking it is what
+//! takes time.
+
+mod support;
+
+mod architecture;
+mod auth;
+mod blobs;
+mod crash;
+mod engines;
+mod manifests;
+mod signatures;
+mod uploads;
+mod versions;

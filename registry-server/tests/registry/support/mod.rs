@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A registry to test against, people who use it, and packages to push.
+
+pub mod package;
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use chrono::{DateTime, Duration, Utc};
+use registry_schema::{Digest, api::Visibility};
+use registry_server::{
+    Config,
+    app::App,
+    clock::{Clock, Random},
+    http,
+    service::{
+        access::{Account, Caller},
+        namespace, token,
+    },
+};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+/// A registry on a free port of the loopback interface, with a clock that tests turn.
+/// It has the public namespace `demo` and the private one `secret`.
+pub struct TestRegistry {
+    pub app: App,
+    pub origin: String,
+    pub admin: User,
+    pub anonymous: User,
+    seconds: Arc<AtomicI64>,
+    stop: watch::Sender<bool>,
+    task: Option<JoinHandle<()>>,
+    pub dir: Option<TempDir>,
+}
+
+/// Somebody with or without a token.
+#[derive(Clone)]
+pub struct User {
+    client: reqwest::Client,
+    origin: String,
+    pub token: Option<String>,
+}
+
+impl TestRegistry {
+    pub async fn start() -> Self {
+        Self::start_with(|config| config).await
+    }
+
+    pub async fn start_with(change: impl FnOnce(Config) -> Config) -> Self {
+        let dir = TempDir::new().expect("a directory");
+        let config = change(Config::local(dir.path()));
+        Self::open(config, dir).await
+    }
+
+    async fn open(config: Config, dir: TempDir) -> Self {
+        let listener = TcpListener::bind(config.listen).await.expect("a port");
+        let addr: SocketAddr = listener.local_addr().expect("an address");
+        let seconds = Arc::new(AtomicI64::new(0));
+        let clock = clock(seconds.clone());
+        let (app, admin_token) = registry_server::open(config, addr, clock, Random::system())
+            .await
+            .expect("the registry opens");
+        let (stop, stopped) = watch::channel(false);
+        let router = http::router(app.clone());
+        let drain = std::time::Duration::from_secs(5);
+        let task = tokio::spawn(http::serve(listener, router, stopped, drain));
+        let origin = app.origin().to_owned();
+        let user = |token| User {
+            client: reqwest::Client::new(),
+            origin: origin.clone(),
+            token,
+        };
+        let (admin, anonymous) = (user(admin_token), user(None));
+        let task = Some(task);
+        let dir = Some(dir);
+        let registry = Self {
+            app,
+            origin,
+            admin,
+            anonymous,
+            seconds,
+            stop,
+            task,
+            dir,
+        };
+        for (name, visibility) in [
+            ("demo", Visibility::Public),
+            ("secret", Visibility::Private),
+        ] {
+            let name = name.parse().expect("a name");
+            namespace::create(&registry.app, &administrator(), &name, visibility)
+                .await
+                .expect("a fresh namespace");
+        }
+        registry
+    }
+
+    /// An account with a token, and with a role in `demo` if one is given.
+    pub async fn user(&self, name: &str, role: Option<&str>) -> User {
+        let issued = token::issue(&self.app, &administrator(), name, "test", None).await;
+        let token = issued.expect("a token").text;
+        if let Some(role) = role {
+            let mut tx = self.app.db.begin().await.expect("a transaction");
+            let now = self.app.clock.now();
+            registry_server::store::namespaces::set_member(&mut tx, "demo", name, role, now)
+                .await
+                .expect("a member");
+            tx.commit().await.expect("a commit");
+        }
+        User {
+            token: Some(token),
+            ..self.admin.clone()
+        }
+    }
+
+    /// Turns the clock.
+    pub fn later(&self, by: Duration) {
+        self.seconds.fetch_add(by.num_seconds(), Ordering::SeqCst);
+    }
+
+    /// Stops the server and starts another on the same data.
+    pub async fn restart(mut self) -> Self {
+        let dir = self.dir.take().expect("a directory");
+        self.stop.send_replace(true);
+        self.task
+            .take()
+            .expect("a task")
+            .await
+            .expect("a clean end");
+        self.app.db.close().await;
+        let (config, admin) = ((*self.app.config).clone(), self.admin.token.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let addr = listener.local_addr().expect("an address");
+        let clock = clock(self.seconds.clone());
+        let (app, first) = registry_server::open(config, addr, clock, Random::system())
+            .await
+            .expect("the registry opens again");
+        assert_eq!(first, None, "only the first start makes a token");
+        let (stop, stopped) = watch::channel(false);
+        let drain = std::time::Duration::from_secs(5);
+        let task = tokio::spawn(http::serve(
+            listener,
+            http::router(app.clone()),
+            stopped,
+            drain,
+        ));
+        let origin = app.origin().to_owned();
+        let user = |token| User {
+            client: reqwest::Client::new(),
+            origin: origin.clone(),
+            token,
+        };
+        let (admin, anonymous) = (user(admin), user(None));
+        let (seconds, task, dir) = (self.seconds.clone(), Some(task), Some(dir));
+        Self {
+            app,
+            origin,
+            admin,
+            anonymous,
+            seconds,
+            stop,
+            task,
+            dir,
+        }
+    }
+}
+
+impl Drop for TestRegistry {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+fn clock(seconds: Arc<AtomicI64>) -> Clock {
+    let start = DateTime::<Utc>::from_timestamp(1_800_000_000, 0).expect("a moment");
+    Clock::from_fn(move || start + Duration::seconds(seconds.load(Ordering::SeqCst)))
+}
+
+/// The administrator, for what has no path under `/v2`.
+pub fn administrator() -> Caller {
+    let (name, token_hash) = ("admin".to_owned(), String::new());
+    Caller {
+        account: Some(Account {
+            name,
+            administrator: true,
+            token_hash,
+        }),
+        grants: None,
+    }
+}
+
+impl User {
+    /// A request with the user's token as password, as `docker login` would send it.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = if path.starts_with("http") {
+            path.to_owned()
+        } else {
+            format!("{}{path}", self.origin)
+        };
+        let request = self.client.request(method, url);
+        match &self.token {
+            Some(token) => request.basic_auth("anybody", Some(token)),
+            None => request,
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.request(Method::GET, path)
+            .send()
+            .await
+            .expect("an answer")
+    }
+
+    pub async fn head(&self, path: &str) -> Response {
+        self.request(Method::HEAD, path)
+            .send()
+            .await
+            .expect("an answer")
+    }
+
+    pub async fn delete(&self, path: &str) -> Response {
+        self.request(Method::DELETE, path)
+            .send()
+            .await
+            .expect("an answer")
+    }
+
+    pub async fn post(&self, path: &str) -> Response {
+        let request = self.request(Method::POST, path).header("content-length", 0);
+        request.send().await.expect("an answer")
+    }
+
+    pub async fn json(&self, path: &str) -> Value {
+        let response = self.get(path).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        response.json().await.expect("JSON")
+    }
+
+    /// Pushes a blob with one request.
+    pub async fn push_blob(&self, name: &str, bytes: &[u8]) -> Digest {
+        let digest = Digest::sha256(bytes);
+        let path = format!("/v2/{name}/blobs/uploads/?digest={digest}");
+        let request = self.request(Method::POST, &path).body(bytes.to_vec());
+        let response = request.send().await.expect("an answer");
+        assert_eq!(
+            response.status(),
+            StatusCode::CREATED,
+            "{:?}",
+            response.text().await
+        );
+        digest
+    }
+
+    /// Pushes a manifest and gives the answer.
+    pub async fn put_manifest(
+        &self,
+        name: &str,
+        reference: &str,
+        kind: &str,
+        body: &[u8],
+    ) -> Response {
+        let path = format!("/v2/{name}/manifests/{reference}");
+        let request = self
+            .request(Method::PUT, &path)
+            .header("content-type", kind);
+        request.body(body.to_vec()).send().await.expect("an answer")
+    }
+}
+
+/// Demands a status, and shows the body if it is another.
+pub async fn expect(response: Response, status: u16) -> Response {
+    if response.status().as_u16() != status {
+        let (actual, url) = (response.status(), response.url().clone());
+        panic!(
+            "{url}: {actual} instead of {status}: {}",
+            response.text().await.unwrap_or_default()
+        );
+    }
+    response
+}
+
+/// Demands a status and an OCI error code; gives the message.
+pub async fn refused(response: Response, status: u16, code: &str) -> String {
+    let body: Value = expect(response, status)
+        .await
+        .json()
+        .await
+        .expect("an OCI error");
+    let error = &body["errors"][0];
+    assert_eq!(error["code"], code, "{body}");
+    error["message"].as_str().expect("a message").to_owned()
+}
+
+/// A header as text.
+pub fn header<'a>(response: &'a Response, name: &str) -> &'a str {
+    response
+        .headers()
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
