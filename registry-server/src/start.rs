@@ -107,6 +107,8 @@ pub async fn start_with(
     let task = tokio::spawn(async move {
         http::serve(listener, http::router(app.clone()), stopped, drain).await;
         app.db.close().await;
+        // In this order: who gets the lock next finds nothing of ours open.
+        drop(app);
         drop(lock);
     });
     Ok(Running {

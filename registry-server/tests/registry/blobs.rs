@@ -155,8 +155,11 @@ async fn a_blob_that_rotted_on_disk_is_never_served_as_whole() {
     let mut bytes = std::fs::read(&file).expect("the blob");
     bytes[200_000] ^= 1;
     std::fs::write(&file, bytes).expect("a flipped bit");
-    let answer = admin.get(&format!("/v2/demo/rot/blobs/{digest}")).await;
-    assert!(answer.bytes().await.is_err(), "the body must break off");
+    // The connection breaks off, before the head of the answer or within its body.
+    let request = admin.request(Method::GET, &format!("/v2/demo/rot/blobs/{digest}"));
+    if let Ok(answer) = request.send().await {
+        assert!(answer.bytes().await.is_err(), "the body must break off");
+    }
     // Pushing it again mends it.
     admin.push_blob("demo/rot", &content).await;
     let answer = admin.get(&format!("/v2/demo/rot/blobs/{digest}")).await;

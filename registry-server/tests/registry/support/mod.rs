@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A registry to test against, people who use it, and packages to push.
 
-pub mod package;
+pub(crate) mod package;
 
 use std::{
     net::SocketAddr,
@@ -30,66 +30,41 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 /// A registry on a free port of the loopback interface, with a clock that tests turn.
 /// It has the public namespace `demo` and the private one `secret`.
-pub struct TestRegistry {
-    pub app: App,
-    pub origin: String,
-    pub admin: User,
-    pub anonymous: User,
+pub(crate) struct TestRegistry {
+    pub(crate) app: App,
+    pub(crate) origin: String,
+    pub(crate) admin: User,
+    pub(crate) anonymous: User,
     seconds: Arc<AtomicI64>,
     stop: watch::Sender<bool>,
     task: Option<JoinHandle<()>>,
-    pub dir: Option<TempDir>,
+    pub(crate) dir: Option<TempDir>,
 }
 
 /// Somebody with or without a token.
 #[derive(Clone)]
-pub struct User {
-    client: reqwest::Client,
-    origin: String,
-    pub token: Option<String>,
+pub(crate) struct User {
+    pub(crate) client: reqwest::Client,
+    pub(crate) origin: String,
+    pub(crate) token: Option<String>,
 }
 
 impl TestRegistry {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(|config| config).await
     }
 
-    pub async fn start_with(change: impl FnOnce(Config) -> Config) -> Self {
+    pub(crate) async fn start_with(change: impl FnOnce(Config) -> Config) -> Self {
         let dir = TempDir::new().expect("a directory");
         let config = change(Config::local(dir.path()));
         Self::open(config, dir).await
     }
 
     async fn open(config: Config, dir: TempDir) -> Self {
-        let listener = TcpListener::bind(config.listen).await.expect("a port");
-        let addr: SocketAddr = listener.local_addr().expect("an address");
-        let seconds = Arc::new(AtomicI64::new(0));
-        let clock = clock(seconds.clone());
-        let (app, admin_token) = registry_server::open(config, addr, clock, Random::system())
-            .await
-            .expect("the registry opens");
-        let (stop, stopped) = watch::channel(false);
-        let router = http::router(app.clone());
-        let drain = std::time::Duration::from_secs(5);
-        let task = tokio::spawn(http::serve(listener, router, stopped, drain));
-        let origin = app.origin().to_owned();
-        let user = |token| User {
-            client: reqwest::Client::new(),
-            origin: origin.clone(),
+        let (registry, token) = Self::serve(config, dir, Arc::default()).await;
+        let admin = User {
             token,
-        };
-        let (admin, anonymous) = (user(admin_token), user(None));
-        let task = Some(task);
-        let dir = Some(dir);
-        let registry = Self {
-            app,
-            origin,
-            admin,
-            anonymous,
-            seconds,
-            stop,
-            task,
-            dir,
+            ..registry.anonymous.clone()
         };
         for (name, visibility) in [
             ("demo", Visibility::Public),
@@ -100,11 +75,50 @@ impl TestRegistry {
                 .await
                 .expect("a fresh namespace");
         }
-        registry
+        registry.with_admin(admin)
+    }
+
+    /// Opens and serves, and gives the administrator's token of a first start.
+    async fn serve(
+        config: Config,
+        dir: TempDir,
+        seconds: Arc<AtomicI64>,
+    ) -> (Self, Option<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let addr: SocketAddr = listener.local_addr().expect("an address");
+        let clock = clock(seconds.clone());
+        let (app, token) = registry_server::open(config, addr, clock, Random::system())
+            .await
+            .expect("the registry opens");
+        let (stop, stopped) = watch::channel(false);
+        let drain = std::time::Duration::from_secs(5);
+        let router = http::router(app.clone());
+        let task = Some(tokio::spawn(http::serve(listener, router, stopped, drain)));
+        let origin = app.origin().to_owned();
+        let client = reqwest::Client::new();
+        let anonymous = User {
+            client,
+            origin: origin.clone(),
+            token: None,
+        };
+        let (admin, dir) = (anonymous.clone(), Some(dir));
+        (
+            Self {
+                app,
+                origin,
+                admin,
+                anonymous,
+                seconds,
+                stop,
+                task,
+                dir,
+            },
+            token,
+        )
     }
 
     /// An account with a token, and with a role in `demo` if one is given.
-    pub async fn user(&self, name: &str, role: Option<&str>) -> User {
+    pub(crate) async fn user(&self, name: &str, role: Option<&str>) -> User {
         let issued = token::issue(&self.app, &administrator(), name, "test", None).await;
         let token = issued.expect("a token").text;
         if let Some(role) = role {
@@ -122,12 +136,12 @@ impl TestRegistry {
     }
 
     /// Turns the clock.
-    pub fn later(&self, by: Duration) {
+    pub(crate) fn later(&self, by: Duration) {
         self.seconds.fetch_add(by.num_seconds(), Ordering::SeqCst);
     }
 
     /// Stops the server and starts another on the same data.
-    pub async fn restart(mut self) -> Self {
+    pub(crate) async fn restart(mut self) -> Self {
         let dir = self.dir.take().expect("a directory");
         self.stop.send_replace(true);
         self.task
@@ -137,39 +151,21 @@ impl TestRegistry {
             .expect("a clean end");
         self.app.db.close().await;
         let (config, admin) = ((*self.app.config).clone(), self.admin.token.clone());
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let addr = listener.local_addr().expect("an address");
-        let clock = clock(self.seconds.clone());
-        let (app, first) = registry_server::open(config, addr, clock, Random::system())
-            .await
-            .expect("the registry opens again");
+        let seconds = self.seconds.clone();
+        // The last owner of the search index must be gone before the next takes it.
+        drop(self);
+        let (registry, first) = Self::serve(config, dir, seconds).await;
         assert_eq!(first, None, "only the first start makes a token");
-        let (stop, stopped) = watch::channel(false);
-        let drain = std::time::Duration::from_secs(5);
-        let task = tokio::spawn(http::serve(
-            listener,
-            http::router(app.clone()),
-            stopped,
-            drain,
-        ));
-        let origin = app.origin().to_owned();
-        let user = |token| User {
-            client: reqwest::Client::new(),
-            origin: origin.clone(),
-            token,
+        let admin = User {
+            token: admin,
+            ..registry.anonymous.clone()
         };
-        let (admin, anonymous) = (user(admin), user(None));
-        let (seconds, task, dir) = (self.seconds.clone(), Some(task), Some(dir));
-        Self {
-            app,
-            origin,
-            admin,
-            anonymous,
-            seconds,
-            stop,
-            task,
-            dir,
-        }
+        registry.with_admin(admin)
+    }
+
+    fn with_admin(mut self, admin: User) -> Self {
+        self.admin = admin;
+        self
     }
 }
 
@@ -185,7 +181,7 @@ fn clock(seconds: Arc<AtomicI64>) -> Clock {
 }
 
 /// The administrator, for what has no path under `/v2`.
-pub fn administrator() -> Caller {
+pub(crate) fn administrator() -> Caller {
     let (name, token_hash) = ("admin".to_owned(), String::new());
     Caller {
         account: Some(Account {
@@ -199,7 +195,7 @@ pub fn administrator() -> Caller {
 
 impl User {
     /// A request with the user's token as password, as `docker login` would send it.
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = if path.starts_with("http") {
             path.to_owned()
         } else {
@@ -212,40 +208,40 @@ impl User {
         }
     }
 
-    pub async fn get(&self, path: &str) -> Response {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.request(Method::GET, path)
             .send()
             .await
             .expect("an answer")
     }
 
-    pub async fn head(&self, path: &str) -> Response {
+    pub(crate) async fn head(&self, path: &str) -> Response {
         self.request(Method::HEAD, path)
             .send()
             .await
             .expect("an answer")
     }
 
-    pub async fn delete(&self, path: &str) -> Response {
+    pub(crate) async fn delete(&self, path: &str) -> Response {
         self.request(Method::DELETE, path)
             .send()
             .await
             .expect("an answer")
     }
 
-    pub async fn post(&self, path: &str) -> Response {
+    pub(crate) async fn post(&self, path: &str) -> Response {
         let request = self.request(Method::POST, path).header("content-length", 0);
         request.send().await.expect("an answer")
     }
 
-    pub async fn json(&self, path: &str) -> Value {
+    pub(crate) async fn json(&self, path: &str) -> Value {
         let response = self.get(path).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         response.json().await.expect("JSON")
     }
 
     /// Pushes a blob with one request.
-    pub async fn push_blob(&self, name: &str, bytes: &[u8]) -> Digest {
+    pub(crate) async fn push_blob(&self, name: &str, bytes: &[u8]) -> Digest {
         let digest = Digest::sha256(bytes);
         let path = format!("/v2/{name}/blobs/uploads/?digest={digest}");
         let request = self.request(Method::POST, &path).body(bytes.to_vec());
@@ -260,7 +256,7 @@ impl User {
     }
 
     /// Pushes a manifest and gives the answer.
-    pub async fn put_manifest(
+    pub(crate) async fn put_manifest(
         &self,
         name: &str,
         reference: &str,
@@ -276,7 +272,7 @@ impl User {
 }
 
 /// Demands a status, and shows the body if it is another.
-pub async fn expect(response: Response, status: u16) -> Response {
+pub(crate) async fn expect(response: Response, status: u16) -> Response {
     if response.status().as_u16() != status {
         let (actual, url) = (response.status(), response.url().clone());
         panic!(
@@ -288,7 +284,7 @@ pub async fn expect(response: Response, status: u16) -> Response {
 }
 
 /// Demands a status and an OCI error code; gives the message.
-pub async fn refused(response: Response, status: u16, code: &str) -> String {
+pub(crate) async fn refused(response: Response, status: u16, code: &str) -> String {
     let body: Value = expect(response, status)
         .await
         .json()
@@ -300,7 +296,7 @@ pub async fn refused(response: Response, status: u16, code: &str) -> String {
 }
 
 /// A header as text.
-pub fn header<'a>(response: &'a Response, name: &str) -> &'a str {
+pub(crate) fn header<'a>(response: &'a Response, name: &str) -> &'a str {
     response
         .headers()
         .get(name)

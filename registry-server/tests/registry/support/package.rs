@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 
 use super::{User, expect};
 
-pub const EMPTY: &[u8] = b"{}";
+pub(crate) const EMPTY: &[u8] = b"{}";
 
 /// A program that passes every packet, compiled once.
-pub fn object() -> &'static [u8] {
+pub(crate) fn object() -> &'static [u8] {
     static OBJECT: OnceLock<Vec<u8>> = OnceLock::new();
     OBJECT.get_or_init(|| {
         const SOURCE: &str = "struct xdp_md { unsigned int data, data_end; };\n\
@@ -38,26 +38,26 @@ pub fn object() -> &'static [u8] {
 
 /// A package before it is pushed. Every field has a value that works.
 #[derive(Clone)]
-pub struct PackageBuilder {
-    pub repository: String,
-    pub name: String,
-    pub version: String,
-    pub license: String,
-    pub function: String,
-    pub object: Vec<u8>,
-    pub target: String,
+pub(crate) struct PackageBuilder {
+    pub(crate) repository: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) license: String,
+    pub(crate) function: String,
+    pub(crate) object: Vec<u8>,
+    pub(crate) target: String,
 }
 
 /// A version's bytes.
-pub struct Packed {
-    pub repository: String,
-    pub blobs: Vec<Vec<u8>>,
-    pub manifest: Vec<u8>,
-    pub index: Vec<u8>,
+pub(crate) struct Packed {
+    pub(crate) repository: String,
+    pub(crate) blobs: Vec<Vec<u8>>,
+    pub(crate) manifest: Vec<u8>,
+    pub(crate) index: Vec<u8>,
 }
 
 impl PackageBuilder {
-    pub fn new(name: &str, version: &str) -> Self {
+    pub(crate) fn new(name: &str, version: &str) -> Self {
         Self {
             repository: name.to_owned(),
             name: name.to_owned(),
@@ -69,7 +69,7 @@ impl PackageBuilder {
         }
     }
 
-    pub fn config(&self) -> Vec<u8> {
+    pub(crate) fn config(&self) -> Vec<u8> {
         let toml = format!(
             "[package]\nname = \"{}\"\nversion = \"{}\"\nsummary = \"Passes packets\"\nlicense = \"{}\"\n\
              [[object]]\npath = \"pass.bpf.o\"\ntarget = \"bpfel\"\n\
@@ -80,11 +80,11 @@ impl PackageBuilder {
         manifest.to_json().expect("canonical JSON")
     }
 
-    pub fn pack(&self) -> Packed {
+    pub(crate) fn pack(&self) -> Packed {
         self.pack_with(self.config())
     }
 
-    pub fn pack_with(&self, config: Vec<u8>) -> Packed {
+    pub(crate) fn pack_with(&self, config: Vec<u8>) -> Packed {
         let readme = b"# Passes packets\n".to_vec();
         let manifest = json!({
             "schemaVersion": 2,
@@ -116,7 +116,7 @@ impl PackageBuilder {
 
 impl Packed {
     /// Pushes everything but the tag.
-    pub async fn push_content(&self, user: &User) {
+    pub(crate) async fn push_content(&self, user: &User) {
         for blob in &self.blobs {
             user.push_blob(&self.repository, blob).await;
         }
@@ -135,34 +135,34 @@ impl Packed {
     }
 
     /// Sets the tag that makes it a version.
-    pub async fn push_tag(&self, user: &User, tag: &str) -> Response {
+    pub(crate) async fn push_tag(&self, user: &User, tag: &str) -> Response {
         user.put_manifest(&self.repository, tag, media_type::OCI_INDEX, &self.index)
             .await
     }
 
     /// Pushes all of it.
-    pub async fn push(&self, user: &User, tag: &str) -> Response {
+    pub(crate) async fn push(&self, user: &User, tag: &str) -> Response {
         self.push_content(user).await;
         self.push_tag(user, tag).await
     }
 
-    pub fn digest(&self) -> Digest {
+    pub(crate) fn digest(&self) -> Digest {
         Digest::sha256(&self.index)
     }
 }
 
-pub fn descriptor(kind: &str, bytes: &[u8]) -> Value {
+pub(crate) fn descriptor(kind: &str, bytes: &[u8]) -> Value {
     json!({"mediaType": kind, "digest": Digest::sha256(bytes), "size": bytes.len()})
 }
 
 /// A publisher's key pair.
-pub struct KeyPair {
+pub(crate) struct KeyPair {
     secret: SigningKey,
-    pub public: PublicKey,
+    pub(crate) public: PublicKey,
 }
 
 impl KeyPair {
-    pub fn new(seed: u8) -> Self {
+    pub(crate) fn new(seed: u8) -> Self {
         use p256::pkcs8::{EncodePublicKey, LineEnding};
         let secret = SigningKey::from_slice(&[seed; 32]).expect("a valid scalar");
         let pem = secret
@@ -181,7 +181,7 @@ impl KeyPair {
     }
 
     /// A signature as a bundle that refers to `subject`: its layer, its manifest.
-    pub fn bundle(&self, subject: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    pub(crate) fn bundle(&self, subject: &[u8]) -> (Vec<u8>, Vec<u8>) {
         let statement = signature::statement(&Digest::sha256(subject));
         let message = signature::pre_authentication_encoding(signature::IN_TOTO, &statement);
         let signed = self.sign(&message);
@@ -198,7 +198,7 @@ impl KeyPair {
     }
 
     /// The same for a `.sig` tag: payload and manifest.
-    pub fn simple(&self, repository: &str, subject: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    pub(crate) fn simple(&self, repository: &str, subject: &[u8]) -> (Vec<u8>, Vec<u8>) {
         let payload = signature::simple_signing(repository, &Digest::sha256(subject));
         let mut layer = descriptor(media_type::SIMPLE_SIGNING, &payload);
         let signed = BASE64_STANDARD.encode(self.sign(&payload));
@@ -213,7 +213,12 @@ impl KeyPair {
     }
 
     /// Signs an index and pushes the signature as a referrer.
-    pub async fn push_bundle(&self, user: &User, repository: &str, subject: &[u8]) -> Digest {
+    pub(crate) async fn push_bundle(
+        &self,
+        user: &User,
+        repository: &str,
+        subject: &[u8],
+    ) -> Digest {
         let (bundle, manifest) = self.bundle(subject);
         user.push_blob(repository, EMPTY).await;
         user.push_blob(repository, &bundle).await;
