@@ -35,7 +35,7 @@ pub struct Failure {
     /// The sentence to the user.
     pub detail: String,
     /// Headers that belong to the answer.
-    pub headers: HeaderMap,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The scope to ask the token endpoint for, if a token would help.
     pub scope: Option<String>,
 }
@@ -48,7 +48,7 @@ impl Failure {
         oci: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        let (detail, headers) = (detail.into(), HeaderMap::new());
+        let (detail, headers) = (detail.into(), Vec::new());
         Self {
             status,
             kind,
@@ -63,7 +63,7 @@ impl Failure {
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.insert(name, value);
+            self.headers.push((name, value));
         }
         self
     }
@@ -85,12 +85,11 @@ impl Failure {
 
 impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
-        use ServiceError as E;
-        let (status, kind, oci) = match &error {
-            E::Blob(blob) if !matches!(blob, BlobError::Unsafe) => return of_blob(blob, &error),
-            error => row(error),
-        };
-        let detail = if status.is_server_error() {
+        let (status, (kind, oci)) = (status(&error), codes(&error));
+        let detail = if status == StatusCode::INSUFFICIENT_STORAGE {
+            tracing::error!(%error, "storage is full");
+            "the registry's storage is full; nothing was stored".to_owned()
+        } else if status.is_server_error() {
             internal(&error)
         } else {
             error.to_string()
@@ -100,114 +99,117 @@ impl From<ServiceError> for Failure {
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
                 failure.with_header(header::RETRY_AFTER, "5")
             }
-            E::Scope { repository, action } => {
-                let actions = if *action == "pull" {
-                    "pull"
-                } else {
-                    "pull,push,delete"
-                };
-                failure.with_scope(format!("repository:{repository}:{actions}"))
+            ServiceError::Scope {
+                repository,
+                action: "pull",
+            } => failure.with_scope(format!("repository:{repository}:pull")),
+            ServiceError::Scope { repository, .. } => {
+                failure.with_scope(format!("repository:{repository}:pull,push,delete"))
             }
             _ => failure,
         }
     }
 }
 
-/// Status, code outside `/v2`, and code under it.
-fn row(error: &ServiceError) -> (StatusCode, &'static str, &'static str) {
+fn status(error: &ServiceError) -> StatusCode {
     use ServiceError as E;
     match error {
-        E::Store(_) | E::Unavailable(_) | E::Blob(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "TOOMANYREQUESTS",
-        ),
-        E::Index(_) => (StatusCode::INTERNAL_SERVER_ERROR, "index", "UNSUPPORTED"),
-        E::OwnPackage { .. } => (StatusCode::FORBIDDEN, "own-package", "DENIED"),
-        E::Name(_) | E::AccountName(_) => (StatusCode::BAD_REQUEST, "name-invalid", "NAME_INVALID"),
-        E::Signature(_) => (StatusCode::BAD_REQUEST, "key-invalid", "UNSUPPORTED"),
-        E::Anonymous { .. } | E::BadCredentials | E::Scope { .. } => {
-            (StatusCode::UNAUTHORIZED, "unauthorized", "UNAUTHORIZED")
+        E::Store(_) | E::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        E::Index(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        E::Blob(blob) => status_of_blob(blob),
+        E::Anonymous { .. } | E::BadCredentials | E::Scope { .. } => StatusCode::UNAUTHORIZED,
+        E::Forbidden { .. } | E::NotAdministrator { .. } | E::OwnPackage { .. } => {
+            StatusCode::FORBIDDEN
         }
-        E::Forbidden { .. } | E::NotAdministrator { .. } => {
-            (StatusCode::FORBIDDEN, "forbidden", "DENIED")
-        }
-        E::NamespaceUnknown(_) => (StatusCode::NOT_FOUND, "namespace-unknown", "NAME_UNKNOWN"),
-        E::NamespaceTaken(_) => (StatusCode::CONFLICT, "namespace-taken", "DENIED"),
-        E::KeyUnknown { .. } => (StatusCode::NOT_FOUND, "key-unknown", "NAME_UNKNOWN"),
-        E::RepositoryUnknown(_) => (StatusCode::NOT_FOUND, "package-unknown", "NAME_UNKNOWN"),
-        E::BlobUnknown { .. } => (StatusCode::NOT_FOUND, "blob-unknown", "BLOB_UNKNOWN"),
-        E::BlobUsed { .. } => (StatusCode::CONFLICT, "blob-used", "DENIED"),
-        E::UploadUnknown(_) => (
-            StatusCode::NOT_FOUND,
-            "upload-unknown",
-            "BLOB_UPLOAD_UNKNOWN",
-        ),
-        E::Offset { .. } => (
-            StatusCode::RANGE_NOT_SATISFIABLE,
-            "offset",
-            "BLOB_UPLOAD_INVALID",
-        ),
-        E::Document(DocumentError::TooLarge) => {
-            (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "SIZE_INVALID")
-        }
-        E::Document(_) => (
-            StatusCode::BAD_REQUEST,
-            "manifest-invalid",
-            "MANIFEST_INVALID",
-        ),
-        E::Publish(_) => (
-            StatusCode::BAD_REQUEST,
-            "version-invalid",
-            "MANIFEST_INVALID",
-        ),
-        E::ManifestDigest(_) => (StatusCode::BAD_REQUEST, "digest-invalid", "DIGEST_INVALID"),
-        E::ReferenceUnknown { .. } => (
-            StatusCode::BAD_REQUEST,
-            "reference-unknown",
-            "MANIFEST_BLOB_UNKNOWN",
-        ),
-        E::ReferenceSize { .. } => (StatusCode::BAD_REQUEST, "size-invalid", "SIZE_INVALID"),
-        E::ManifestUnknown { .. } | E::VersionUnknown { .. } => {
-            (StatusCode::NOT_FOUND, "version-unknown", "MANIFEST_UNKNOWN")
-        }
-        E::Immutable { .. } => (StatusCode::CONFLICT, "version-exists", "DENIED"),
-        E::LatestIsVirtual { .. } => (StatusCode::CONFLICT, "latest-virtual", "DENIED"),
-        E::Published { .. } => (StatusCode::CONFLICT, "version-published", "DENIED"),
+        E::VersionUnknown { .. }
+        | E::NamespaceUnknown(_)
+        | E::KeyUnknown { .. }
+        | E::RepositoryUnknown(_)
+        | E::BlobUnknown { .. }
+        | E::UploadUnknown(_)
+        | E::ManifestUnknown { .. } => StatusCode::NOT_FOUND,
+        E::NamespaceTaken(_)
+        | E::BlobUsed { .. }
+        | E::Immutable { .. }
+        | E::LatestIsVirtual { .. }
+        | E::Published { .. } => StatusCode::CONFLICT,
+        E::Offset { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+        E::Document(DocumentError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+        E::Name(_)
+        | E::AccountName(_)
+        | E::Signature(_)
+        | E::Document(_)
+        | E::Publish(_)
+        | E::ManifestDigest(_)
+        | E::ReferenceUnknown { .. }
+        | E::ReferenceSize { .. } => StatusCode::BAD_REQUEST,
     }
 }
 
-fn of_blob(blob: &BlobError, error: &ServiceError) -> Failure {
-    let full = |source: &std::io::Error| {
-        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        matches!(source.kind(), StorageFull | QuotaExceeded)
-    };
-    let (status, kind, oci) = match blob {
-        BlobError::Io { source, .. } if full(source) => {
-            tracing::error!(%error, "storage is full");
-            let detail = "the registry's storage is full; nothing was stored";
-            return Failure::new(
-                StatusCode::INSUFFICIENT_STORAGE,
-                "storage-full",
-                "DENIED",
-                detail,
-            );
+fn status_of_blob(error: &BlobError) -> StatusCode {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    match error {
+        BlobError::Unsafe => StatusCode::SERVICE_UNAVAILABLE,
+        BlobError::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded) => {
+            StatusCode::INSUFFICIENT_STORAGE
         }
-        BlobError::Io { .. } | BlobError::Unsafe | BlobError::Damaged { .. } => {
-            let status = StatusCode::INTERNAL_SERVER_ERROR;
-            return Failure::new(status, "storage", "BLOB_UNKNOWN", internal(error));
+        BlobError::Io { .. } | BlobError::Damaged { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        BlobError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        BlobError::NotStaged(_) => StatusCode::NOT_FOUND,
+        BlobError::Digest { .. } | BlobError::Length { .. } | BlobError::Body(_) => {
+            StatusCode::BAD_REQUEST
         }
-        BlobError::Digest { .. } => (StatusCode::BAD_REQUEST, "digest-invalid", "DIGEST_INVALID"),
-        BlobError::Length { .. } => (StatusCode::BAD_REQUEST, "chunk-length", "SIZE_INVALID"),
-        BlobError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "SIZE_INVALID"),
-        BlobError::Body(_) => (StatusCode::BAD_REQUEST, "body", "BLOB_UPLOAD_INVALID"),
-        BlobError::NotStaged(_) => (
-            StatusCode::NOT_FOUND,
-            "upload-unknown",
-            "BLOB_UPLOAD_UNKNOWN",
-        ),
-    };
-    Failure::new(status, kind, oci, blob.to_string())
+    }
+}
+
+/// The stable code outside `/v2`, and the one of the OCI specification.
+fn codes(error: &ServiceError) -> (&'static str, &'static str) {
+    use ServiceError as E;
+    match error {
+        E::Store(_) | E::Unavailable(_) => ("unavailable", "TOOMANYREQUESTS"),
+        E::Index(_) => ("index", "UNSUPPORTED"),
+        E::Blob(blob) => codes_of_blob(blob),
+        E::Name(_) | E::AccountName(_) => ("name-invalid", "NAME_INVALID"),
+        E::Signature(_) => ("key-invalid", "UNSUPPORTED"),
+        E::Anonymous { .. } | E::BadCredentials | E::Scope { .. } => {
+            ("unauthorized", "UNAUTHORIZED")
+        }
+        E::Forbidden { .. } | E::NotAdministrator { .. } => ("forbidden", "DENIED"),
+        E::OwnPackage { .. } => ("own-package", "DENIED"),
+        E::NamespaceUnknown(_) => ("namespace-unknown", "NAME_UNKNOWN"),
+        E::NamespaceTaken(_) => ("namespace-taken", "DENIED"),
+        E::KeyUnknown { .. } => ("key-unknown", "NAME_UNKNOWN"),
+        E::RepositoryUnknown(_) => ("package-unknown", "NAME_UNKNOWN"),
+        E::BlobUnknown { .. } => ("blob-unknown", "BLOB_UNKNOWN"),
+        E::BlobUsed { .. } => ("blob-used", "DENIED"),
+        E::UploadUnknown(_) => ("upload-unknown", "BLOB_UPLOAD_UNKNOWN"),
+        E::Offset { .. } => ("offset", "BLOB_UPLOAD_INVALID"),
+        E::Document(DocumentError::TooLarge) => ("too-large", "SIZE_INVALID"),
+        E::Document(_) => ("manifest-invalid", "MANIFEST_INVALID"),
+        E::Publish(_) => ("version-invalid", "MANIFEST_INVALID"),
+        E::ManifestDigest(_) => ("digest-invalid", "DIGEST_INVALID"),
+        E::ReferenceUnknown { .. } => ("reference-unknown", "MANIFEST_BLOB_UNKNOWN"),
+        E::ReferenceSize { .. } => ("size-invalid", "SIZE_INVALID"),
+        E::VersionUnknown { .. } | E::ManifestUnknown { .. } => {
+            ("version-unknown", "MANIFEST_UNKNOWN")
+        }
+        E::Immutable { .. } => ("version-exists", "DENIED"),
+        E::LatestIsVirtual { .. } => ("latest-virtual", "DENIED"),
+        E::Published { .. } => ("version-published", "DENIED"),
+    }
+}
+
+const fn codes_of_blob(error: &BlobError) -> (&'static str, &'static str) {
+    match error {
+        BlobError::Unsafe => ("unavailable", "TOOMANYREQUESTS"),
+        BlobError::Io { .. } => ("storage", "DENIED"),
+        BlobError::Damaged { .. } => ("storage", "BLOB_UNKNOWN"),
+        BlobError::Digest { .. } => ("digest-invalid", "DIGEST_INVALID"),
+        BlobError::Length { .. } => ("chunk-length", "SIZE_INVALID"),
+        BlobError::TooLarge { .. } => ("too-large", "SIZE_INVALID"),
+        BlobError::Body(_) => ("body", "BLOB_UPLOAD_INVALID"),
+        BlobError::NotStaged(_) => ("upload-unknown", "BLOB_UPLOAD_UNKNOWN"),
+    }
 }
 
 /// Logs the cause of an error that is ours; the user gets no paths and no SQL.
@@ -226,7 +228,7 @@ fn internal(error: &ServiceError) -> String {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
-        response.headers_mut().extend(self.headers.clone());
+        response.headers_mut().extend(self.headers.iter().cloned());
         response.extensions_mut().insert(self);
         response
     }
@@ -259,7 +261,7 @@ pub async fn shape(State(app): State<App>, request: Request, next: Next) -> Resp
     } else {
         web::error_page(&app, &path, &problem(&failure, id))
     };
-    shaped.headers_mut().extend(failure.headers.clone());
+    shaped.headers_mut().extend(failure.headers.iter().cloned());
     *shaped.extensions_mut() = response.extensions().clone();
     if failure.status == StatusCode::UNAUTHORIZED {
         challenge(&app, &failure, shaped.headers_mut());
@@ -287,7 +289,7 @@ async fn failure_of(mut response: Response, path: &str) -> Result<(Failure, Resp
     }
     let mut failure = Failure::new(status, "request-invalid", "UNSUPPORTED", detail);
     if let Some(allow) = parts.headers.get(header::ALLOW) {
-        failure.headers.insert(header::ALLOW, allow.clone());
+        failure.headers.push((header::ALLOW, allow.clone()));
     }
     Ok((failure, Response::from_parts(parts, Body::empty())))
 }

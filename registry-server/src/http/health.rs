@@ -18,7 +18,7 @@ pub async fn live() -> &'static str {
 /// The process can do its work: database and blob directory answer.
 ///
 /// # Errors
-/// 503 when one of them does not.
+/// [`Failure`] 503 or 500 if one of them does not.
 pub async fn ready(State(app): State<App>) -> Result<&'static str, Failure> {
     health::check(&app).await?;
     Ok("ok\n")
@@ -27,7 +27,7 @@ pub async fn ready(State(app): State<App>) -> Result<&'static str, Failure> {
 /// Counters and gauges as OpenMetrics text.
 ///
 /// # Errors
-/// 503 when the database does not answer.
+/// [`Failure`] 503 if the database does not answer.
 pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Failure> {
     const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let gauges = health::gauges(&app).await?;

@@ -80,7 +80,8 @@ pub async fn get(
 ) -> Result<NamespaceDetail, ServiceError> {
     demand_read(app, caller, name).await?;
     let found = store::namespaces::find(&app.db, name.as_str()).await?;
-    detail(&found.ok_or_else(|| ServiceError::NamespaceUnknown(name.to_string()))?)
+    let found = found.ok_or_else(|| ServiceError::NamespaceUnknown(name.to_string()))?;
+    detail(&found)
 }
 
 fn detail(row: &store::namespaces::Namespace) -> Result<NamespaceDetail, ServiceError> {

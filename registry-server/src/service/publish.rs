@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use registry_schema::{
-    Digest, PackageManifest, PackageName, Version,
+    Digest, PackageManifest,
     manifest::MAX_MANIFEST as MAX_CONFIG,
     manifest::ManifestError,
     media_type,
@@ -63,15 +63,8 @@ pub enum PublishError {
     )]
     NotCanonical(Digest),
     /// The config is another package's or another version's.
-    #[error(
-        "the config says {inside_name} {inside_version}, but it was pushed as {name}:{version}; both must be the same"
-    )]
-    OtherName {
-        inside_name: PackageName,
-        inside_version: Version,
-        name: PackageName,
-        version: Version,
-    },
+    #[error("the config says {inside}, but it was pushed as {pushed}; both must be the same")]
+    OtherName { inside: String, pushed: String },
     /// A target has no object, or an object no target.
     #[error("the config declares the targets {declared}, but the index carries {carried}")]
     Targets { declared: String, carried: String },
@@ -135,12 +128,9 @@ pub(super) async fn prepare(
         &contents.config.package.version,
     );
     if *inside_name != package || *inside_version != version {
-        return Err(ServiceError::Publish(PublishError::OtherName {
-            inside_name: inside_name.clone(),
-            inside_version: inside_version.clone(),
-            name: package,
-            version,
-        }));
+        let inside = format!("{inside_name}:{inside_version}");
+        let pushed = format!("{package}:{version}");
+        return Err(PublishError::OtherName { inside, pushed }.into());
     }
     let mut objects = Vec::new();
     for carried in &contents.objects {

@@ -194,6 +194,45 @@ async fn wrong_credentials_are_refused_alike() {
     .await;
 }
 
+/// Every request below a repository, and whether it only reads.
+fn requests(digest: &Digest, manifest: &Digest) -> Vec<(Method, String, bool)> {
+    vec![
+        (Method::GET, "tags/list".to_owned(), true),
+        (Method::GET, "manifests/one".to_owned(), true),
+        (Method::HEAD, "manifests/one".to_owned(), true),
+        (Method::GET, format!("manifests/{manifest}"), true),
+        (Method::GET, format!("blobs/{digest}"), true),
+        (Method::HEAD, format!("blobs/{digest}"), true),
+        (Method::GET, format!("referrers/{digest}"), true),
+        (Method::POST, "blobs/uploads/".to_owned(), false),
+        (
+            Method::POST,
+            format!("blobs/uploads/?mount={digest}&from=demo/m"),
+            false,
+        ),
+        (
+            Method::POST,
+            format!("blobs/uploads/?digest={digest}"),
+            false,
+        ),
+        (Method::PATCH, "blobs/uploads/none".to_owned(), false),
+        (
+            Method::PUT,
+            format!("blobs/uploads/none?digest={digest}"),
+            false,
+        ),
+        (Method::GET, "blobs/uploads/none".to_owned(), false),
+        (Method::DELETE, "blobs/uploads/none".to_owned(), false),
+        (Method::PUT, "manifests/two".to_owned(), false),
+        (Method::DELETE, "manifests/none".to_owned(), false),
+        (
+            Method::DELETE,
+            format!("blobs/{}", Digest::sha256(b"none")),
+            false,
+        ),
+    ]
+}
+
 /// Each role in each namespace: what it may, and that everything else is refused.
 #[tokio::test]
 async fn the_matrix_of_roles() {
@@ -219,41 +258,7 @@ async fn the_matrix_of_roles() {
         for name in ["demo/m", "secret/m"] {
             let secret = name.starts_with("secret") && *role != "administrator";
             let (digest, manifest) = (Digest::sha256(EMPTY), Digest::sha256(&content));
-            for (method, path, reads) in [
-                (Method::GET, "tags/list".to_owned(), true),
-                (Method::GET, "manifests/one".to_owned(), true),
-                (Method::HEAD, "manifests/one".to_owned(), true),
-                (Method::GET, format!("manifests/{manifest}"), true),
-                (Method::GET, format!("blobs/{digest}"), true),
-                (Method::HEAD, format!("blobs/{digest}"), true),
-                (Method::GET, format!("referrers/{digest}"), true),
-                (Method::POST, "blobs/uploads/".to_owned(), false),
-                (
-                    Method::POST,
-                    format!("blobs/uploads/?mount={digest}&from=demo/m"),
-                    false,
-                ),
-                (
-                    Method::POST,
-                    format!("blobs/uploads/?digest={digest}"),
-                    false,
-                ),
-                (Method::PATCH, "blobs/uploads/none".to_owned(), false),
-                (
-                    Method::PUT,
-                    format!("blobs/uploads/none?digest={digest}"),
-                    false,
-                ),
-                (Method::GET, "blobs/uploads/none".to_owned(), false),
-                (Method::DELETE, "blobs/uploads/none".to_owned(), false),
-                (Method::PUT, "manifests/two".to_owned(), false),
-                (Method::DELETE, "manifests/none".to_owned(), false),
-                (
-                    Method::DELETE,
-                    format!("blobs/{}", Digest::sha256(b"none")),
-                    false,
-                ),
-            ] {
+            for (method, path, reads) in requests(&digest, &manifest) {
                 let body = if path.starts_with("manifests") {
                     content.clone()
                 } else {

@@ -105,6 +105,14 @@ async fn what_is_refused_and_why() {
         "SIZE_INVALID",
     )
     .await;
+}
+
+#[tokio::test]
+async fn what_is_no_manifest_at_all() {
+    let registry = TestRegistry::start().await;
+    let admin = &registry.admin;
+    admin.push_blob(NAME, EMPTY).await;
+    let good = manifest(&json!({}));
     for body in [
         &b"nonsense"[..],
         b"{}",

@@ -48,7 +48,10 @@ async fn before_the_tag_and_after_it() {
     key.push_bundle(&registry.admin, "demo/pass", &before.index)
         .await;
     expect(before.push_tag(&registry.admin, "1.0.0").await, 201).await;
-    assert_eq!(states(&registry, &before).await, [verified.clone()]);
+    assert_eq!(
+        states(&registry, &before).await,
+        std::slice::from_ref(&verified)
+    );
     let after = PackageBuilder::new("demo/pass", "1.0.1").pack();
     expect(after.push(&registry.admin, "1.0.1").await, 201).await;
     key.push_bundle(&registry.admin, "demo/pass", &after.index)
