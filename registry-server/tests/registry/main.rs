@@ -7,6 +7,7 @@ mod support;
 mod architecture;
 mod auth;
 mod blobs;
+mod catalogue;
 mod crash;
 mod engines;
 mod manifests;

@@ -46,6 +46,7 @@ pub(crate) struct PackageBuilder {
     pub(crate) function: String,
     pub(crate) object: Vec<u8>,
     pub(crate) target: String,
+    pub(crate) readme: String,
 }
 
 /// A version's bytes.
@@ -66,6 +67,7 @@ impl PackageBuilder {
             function: "pass".to_owned(),
             object: object().to_vec(),
             target: "bpfel".to_owned(),
+            readme: "# Passes packets\n".to_owned(),
         }
     }
 
@@ -85,7 +87,7 @@ impl PackageBuilder {
     }
 
     pub(crate) fn pack_with(&self, config: Vec<u8>) -> Packed {
-        let readme = b"# Passes packets\n".to_vec();
+        let readme = self.readme.clone().into_bytes();
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": media_type::OCI_MANIFEST,
