@@ -10,6 +10,7 @@ mod api;
 mod hostile;
 mod html;
 mod pages;
+mod style;
 
 use std::{process::Command, sync::OnceLock};
 
