@@ -161,17 +161,14 @@ impl KeyPair {
                     },
                 },
             )?;
-        let signer = match &keys {
-            ECDSAKeys::P256(_) => keys.to_sigstore_signer()?,
-            _ => {
-                let reason = "it is on another curve".to_owned();
-                return Err(SignError::NotAKey {
-                    path: path.to_owned(),
-                    reason,
-                });
-            }
-        };
-        Self::from_signer(signer)
+        if !matches!(keys, ECDSAKeys::P256(_)) {
+            let reason = "it is on another curve".to_owned();
+            return Err(SignError::NotAKey {
+                path: path.to_owned(),
+                reason,
+            });
+        }
+        Self::from_signer(keys.to_sigstore_signer()?)
     }
 
     fn from_signer(signer: SigStoreSigner) -> Result<Self, SignError> {

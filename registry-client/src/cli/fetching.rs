@@ -60,7 +60,7 @@ impl PackageArgs {
         let Some(path) = &self.key else {
             return session.trust();
         };
-        let pem = read_public_key(path.clone())?.to_pem();
+        let pem = read_public_key(path)?.to_pem();
         let key = TrustedKey::new(host, self.reference.package.namespace().clone(), &pem, None)?;
         Ok(TrustStore::from_iter([key]))
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `bpfpkg namespace`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum, ValueHint};
 use registry_schema::{
@@ -113,7 +113,7 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<(), Failu
         }
         Command::Key(KeyCommand::Add { namespace, file }) => {
             let added = registry
-                .add_key(&namespace, &read_public_key(file)?.to_pem())
+                .add_key(&namespace, &read_public_key(&file)?.to_pem())
                 .await?;
             session.say(format!(
                 "key {} may sign for namespace {namespace}",
@@ -158,10 +158,10 @@ fn rows(keys: &[NamespaceKey]) -> Vec<Vec<String>> {
 }
 
 /// Reads a public key from a file.
-pub(super) fn read_public_key(path: PathBuf) -> Result<PublicKey, Failure> {
-    let bytes = file::read_bounded(&path, 64 << 10)
+pub(super) fn read_public_key(path: &Path) -> Result<PublicKey, Failure> {
+    let bytes = file::read_bounded(path, 64 << 10)
         .map_err(|source| BuildError::File {
-            path: path.clone(),
+            path: path.to_owned(),
             source,
         })
         .map_err(|error| {

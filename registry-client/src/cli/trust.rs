@@ -116,7 +116,7 @@ async fn add(
     let now = clock::now();
     let mut keys = Vec::new();
     if let Some(path) = file {
-        let pem = read_public_key(path.clone())?.to_pem();
+        let pem = read_public_key(&path)?.to_pem();
         session.say(format!("namespace {} of {host}:", whom.namespace));
         let key = TrustedKey::new(&host, whom.namespace.clone(), &pem, Some(now))?;
         session.say(format!(

@@ -190,6 +190,6 @@ fn head(
 fn endless(stream: &mut TcpStream) -> std::io::Result<()> {
     head(stream, 200, "application/octet-stream", None)?;
     loop {
-        stream.write_all(&[0; 65536])?;
+        stream.write_all(&[0; 8192])?;
     }
 }

@@ -84,7 +84,7 @@ impl Stage {
     }
 }
 
-fn flip(bytes: &mut Vec<u8>) {
+fn flip(bytes: &mut [u8]) {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
 }
@@ -114,7 +114,7 @@ fn without_the_referrers_api_the_list_under_the_tag_is_read() {
     let path = format!("counter/referrers/{digest}");
     let mut list = String::new();
     stage.liar.change(&path, |bytes| {
-        list = String::from_utf8_lossy(bytes).into_owned()
+        list = String::from_utf8_lossy(bytes).into_owned();
     });
     stage.liar.put(&path, Answer::Status(404, String::new()));
     // Some clients write the config's type into this list instead of the signature's.
@@ -176,13 +176,13 @@ fn one_flipped_byte_is_refused_wherever_it_is() {
         format!("counter/blobs/{}", stage.bundle),
     ];
     for path in paths {
-        stage.liar.change(&path, flip);
+        stage.liar.change(&path, |bytes| flip(bytes));
         let digest = path.rsplit('/').next().expect("a digest");
         stage
             .pull("counter:0.1.0")
             .exits(20)
             .says(&["is damaged", digest]);
-        stage.liar.change(&path, flip);
+        stage.liar.change(&path, |bytes| flip(bytes));
     }
     // The index is asked for by tag; its signature no longer fits it.
     let other = {
