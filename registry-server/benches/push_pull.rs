@@ -162,7 +162,7 @@ struct Registry {
 
 impl Registry {
     fn new(base: String, token: Option<String>) -> Result<Self> {
-        let client = Client::builder().timeout(Duration::from_secs(60)).build()?;
+        let client = Client::builder().timeout(Duration::from_mins(1)).build()?;
         Ok(Self {
             client,
             base,

@@ -240,7 +240,7 @@ async fn a_star_is_one_per_account_and_none_for_ones_own() {
 }
 
 #[tokio::test]
-async fn namespaces_are_made_once_and_keys_by_their_owners() {
+async fn a_namespace_is_made_once() {
     let registry = TestRegistry::start().await;
     let (alice, bob) = (
         registry.user("alice", None).await,
@@ -286,7 +286,21 @@ async fn namespaces_are_made_once_and_keys_by_their_owners() {
         registry.anonymous.json("/api/v1/namespaces/team").await["packages"],
         0
     );
+}
 
+#[tokio::test]
+async fn keys_are_added_and_removed_by_the_namespaces_owners() {
+    let registry = TestRegistry::start().await;
+    let (alice, bob) = (
+        registry.user("alice", None).await,
+        registry.user("bob", None).await,
+    );
+    let new = json!({"name": "team"});
+    expect(
+        send(&alice, Method::POST, "/api/v1/namespaces", &new).await,
+        201,
+    )
+    .await;
     let keys = "/api/v1/namespaces/team/keys";
     let key = KeyPair::new(3).public;
     let body = json!({"pem": key.to_pem()});

@@ -24,7 +24,7 @@ fn poisoned(text: &str) -> Vec<PackageManifest> {
         |manifest, text| manifest.package.summary = text,
         |manifest, text| manifest.package.repository = Some(format!("https://code.example/{text}")),
         |manifest, text| {
-            manifest.package.documentation = Some(format!("https://code.example/{text}"))
+            manifest.package.documentation = Some(format!("https://code.example/{text}"));
         },
         |manifest, text| manifest.package.keywords = vec![text],
         |manifest, text| manifest.package.categories = vec![text],
@@ -75,7 +75,13 @@ async fn nothing_a_publisher_writes_becomes_markup() {
 async fn nothing_a_reader_writes_becomes_markup() {
     let registry = TestRegistry::start().await;
     for text in CORPUS {
-        let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded = format!(
+            "%{}",
+            text.bytes()
+                .map(|byte| format!("{byte:02X}"))
+                .collect::<Vec<_>>()
+                .join("%")
+        );
         for path in [
             format!("/search?q={encoded}"),
             format!("/search?hook={encoded}"),
