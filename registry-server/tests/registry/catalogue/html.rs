@@ -24,7 +24,7 @@ const VOID: [&str; 9] = [
 ];
 
 /// Panics with the reason if the page is not well-formed or not accessible.
-pub fn check(path: &str, html: &str) {
+pub(super) fn check(path: &str, html: &str) {
     let tags = well_formed(path, html);
     let count = |name: &str| tags.iter().filter(|tag| tag.name == name).count();
     assert!(
