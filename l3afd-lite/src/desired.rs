@@ -46,7 +46,7 @@ pub struct ChainSpec {
 }
 
 /// How an XDP chain attaches to its interface.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum XdpMode {
     /// In the driver where it can, else behind it.

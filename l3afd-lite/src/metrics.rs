@@ -110,7 +110,7 @@ impl<K: Kernel> Agent<K> {
         let status = self.status()?;
         let mut page = Page::default();
         self.own(&mut page, &status);
-        self.programs(&mut page, &status);
+        Self::programs(&mut page, &status);
         let unreadable = self.declared(&mut page, &status);
         let help = "Declared metrics whose map cannot be read";
         page.add(
@@ -162,7 +162,7 @@ impl<K: Kernel> Agent<K> {
         }
     }
 
-    fn programs(&self, page: &mut Page, status: &Status) {
+    fn programs(page: &mut Page, status: &Status) {
         for chain in &status.chains {
             let netns = chain.place.netns.as_deref().unwrap_or_default();
             let hook = chain.place.hook.as_str();

@@ -173,7 +173,7 @@ impl Chain<'_> {
             && let Some(record) = self.known(running.number)
             && self.fits(record)
         {
-            if !self.intact(running, record) {
+            if !Self::intact(running, record) {
                 if running.programs.iter().all(Option::is_some)
                     && running.programs.len() == record.members.len()
                 {
@@ -191,7 +191,7 @@ impl Chain<'_> {
         }
         let ready = self.actual.generations.iter().rev().find(|generation| {
             self.known(generation.number)
-                .is_some_and(|record| self.fits(record) && self.intact(generation, record))
+                .is_some_and(|record| self.fits(record) && Self::intact(generation, record))
         });
         match (ready, running) {
             (Some(ready), Some(running)) => {
@@ -206,8 +206,7 @@ impl Chain<'_> {
             (Some(ready), None) => {
                 steps.extend(
                     self.known(ready.number)
-                        .into_iter()
-                        .flat_map(|record| self.configure(record)),
+                        .and_then(|record| self.configure(record)),
                 );
                 steps.push(Step::Attach {
                     place: place(),
@@ -284,7 +283,7 @@ impl Chain<'_> {
         }
     }
 
-    fn intact(&self, generation: &ActualGeneration, record: &GenerationRecord) -> bool {
+    fn intact(generation: &ActualGeneration, record: &GenerationRecord) -> bool {
         let ids = record.members.iter().map(|loaded| Some(loaded.program.id));
         generation.intact() && ids.eq(generation.programs.iter().copied())
     }

@@ -10,7 +10,7 @@ use l3afd_lite::kernel::{Kernel, KernelError};
 use registry_schema::hook::Hook;
 use support::flood::Sender;
 use support::objects::{count, generation, set_stop};
-use support::sandbox::{Sandbox, run, wait_until};
+use support::sandbox::{Sandbox, place, run, wait_until};
 
 const PROGRAMS: [&str; 4] = ["a", "b", "c", "d"];
 
@@ -33,8 +33,8 @@ fn permutations() -> Vec<[&'static str; 4]> {
 
 /// Sends packets that stop at each program in turn, and at none: who has seen how many
 /// tells the order.
-fn proves_order(kernel: &Engine, sandbox: &Sandbox, sender: &Sender, hook: Hook, order: &[&str]) {
-    let place = sandbox.place(hook);
+fn proves_order(kernel: &Engine, sender: &Sender, hook: Hook, order: &[&str]) {
+    let place = place(hook);
     for stop in 0..=order.len() {
         if let Some(program) = order.get(stop) {
             set_stop(kernel, &place, program, true);
@@ -65,7 +65,7 @@ fn proves_order(kernel: &Engine, sandbox: &Sandbox, sender: &Sender, hook: Hook,
 fn every_order_runs(hook: Hook, engine: impl FnOnce(Engine) -> Engine) {
     let sandbox = Sandbox::new();
     let kernel = engine(Engine::new(sandbox.bpffs()));
-    let place = sandbox.place(hook);
+    let place = place(hook);
     let sender = Sender::new();
     kernel.prepare().unwrap();
     for (order, number) in permutations().into_iter().zip(1..) {
@@ -78,7 +78,7 @@ fn every_order_runs(hook: Hook, engine: impl FnOnce(Engine) -> Engine) {
                 .map(|running| (running.number, running.intact())),
             Some((number, true))
         );
-        proves_order(&kernel, &sandbox, &sender, hook, &order);
+        proves_order(&kernel, &sender, hook, &order);
         if number > 1 {
             kernel
                 .retire(&place, number - 1, &PROGRAMS.map(str::to_owned))
@@ -120,7 +120,7 @@ fn every_order_of_four_tc_programs_runs_as_written_in_a_filter() {
 fn programs_join_and_leave_and_keep_their_maps() {
     let sandbox = Sandbox::new();
     let kernel = Engine::new(sandbox.bpffs());
-    let place = sandbox.place(Hook::Xdp);
+    let place = place(Hook::Xdp);
     let sender = Sender::new();
     kernel.prepare().unwrap();
     let chains: [&[&str]; 5] = [&["a"], &["a", "b"], &["c", "a", "b"], &["c", "b"], &["b"]];
@@ -129,7 +129,7 @@ fn programs_join_and_leave_and_keep_their_maps() {
         kernel.attach(&place, XdpMode::Generic, number).unwrap();
         let kept: Vec<String> = chain.iter().map(|&instance| instance.to_owned()).collect();
         kernel.retire(&place, number - 1, &kept).unwrap();
-        proves_order(&kernel, &sandbox, &sender, Hook::Xdp, chain);
+        proves_order(&kernel, &sender, Hook::Xdp, chain);
     }
     assert_eq!(
         count(&kernel, &place, "b"),
@@ -144,7 +144,7 @@ fn programs_join_and_leave_and_keep_their_maps() {
 #[test]
 fn a_foreign_xdp_program_is_named_and_left_alone() {
     let sandbox = Sandbox::new();
-    let place = sandbox.place(Hook::Xdp);
+    let place = place(Hook::Xdp);
     let theirs = Engine::new(sandbox.path().join("bpf/theirs"));
     theirs.prepare().unwrap();
     theirs.load(&generation(&place, 1, &["theirs"])).unwrap();
@@ -173,7 +173,7 @@ fn a_foreign_xdp_program_is_named_and_left_alone() {
 #[test]
 fn tc_programs_of_other_owners_run_on_behind_ours() {
     let sandbox = Sandbox::new();
-    let place = sandbox.place(Hook::TcIngress);
+    let place = place(Hook::TcIngress);
     let engines = [
         Engine::new(sandbox.path().join("bpf/theirs")),
         Engine::new(sandbox.bpffs()),
@@ -191,7 +191,7 @@ fn tc_programs_of_other_owners_run_on_behind_ours() {
 fn a_slot_that_somebody_changed_is_seen_and_mended() {
     let sandbox = Sandbox::new();
     let kernel = Engine::new(sandbox.bpffs());
-    let place = sandbox.place(Hook::Xdp);
+    let place = place(Hook::Xdp);
     kernel.prepare().unwrap();
     kernel.load(&generation(&place, 1, &["a", "b"])).unwrap();
     kernel.attach(&place, XdpMode::Auto, 1).unwrap();
@@ -216,14 +216,14 @@ fn a_slot_that_somebody_changed_is_seen_and_mended() {
     assert!(!intact());
     kernel.mend(&place, 1).unwrap();
     assert!(intact());
-    proves_order(&kernel, &sandbox, &Sender::new(), Hook::Xdp, &["a", "b"]);
+    proves_order(&kernel, &Sender::new(), Hook::Xdp, &["a", "b"]);
 }
 
 #[test]
 fn a_map_of_another_shape_is_not_taken_over() {
     let sandbox = Sandbox::new();
     let kernel = Engine::new(sandbox.bpffs());
-    let place = sandbox.place(Hook::Xdp);
+    let place = place(Hook::Xdp);
     kernel.prepare().unwrap();
     kernel.load(&generation(&place, 1, &["a"])).unwrap();
     kernel.attach(&place, XdpMode::Auto, 1).unwrap();
@@ -247,7 +247,7 @@ fn a_map_of_another_shape_is_not_taken_over() {
 fn bytes_that_changed_after_they_were_verified_are_not_loaded() {
     let sandbox = Sandbox::new();
     let kernel = Engine::new(sandbox.bpffs());
-    let place = sandbox.place(Hook::Xdp);
+    let place = place(Hook::Xdp);
     kernel.prepare().unwrap();
     let mut request = generation(&place, 1, &["a", "b"]);
     let last = request.members[1].bytes.len() - 1;

@@ -11,7 +11,7 @@ use l3afd_lite::kernel::Kernel;
 use registry_schema::hook::Hook;
 use support::flood::Flood;
 use support::objects::{count, generation};
-use support::sandbox::{Sandbox, wait_until};
+use support::sandbox::{Sandbox, place, wait_until};
 
 const PACKETS: u64 = 1_000_000;
 const ORDERS: [&[&str]; 4] = [
@@ -24,7 +24,7 @@ const ORDERS: [&[&str]; 4] = [
 fn reordered_under_flood(hook: Hook) {
     let sandbox = Sandbox::new();
     let kernel = Engine::new(sandbox.bpffs());
-    let place = sandbox.place(hook);
+    let place = place(hook);
     kernel.prepare().unwrap();
     kernel.load(&generation(&place, 1, ORDERS[0])).unwrap();
     kernel.attach(&place, XdpMode::Generic, 1).unwrap();

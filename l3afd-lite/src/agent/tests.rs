@@ -12,6 +12,7 @@ use registry_schema::{PackageManifest, Reference, exit, media_type};
 
 use super::*;
 use crate::config::Mode;
+use crate::desired::ProbeSpec;
 use crate::desired::ProgramSpec;
 use crate::fetch::Fetcher;
 use crate::kernel::fake::{FakeChain, FakeKernel};
@@ -190,7 +191,7 @@ async fn settled(node: &Node) -> (Vec<String>, bool) {
 async fn killed_before_any_call_of_an_update_the_next_one_ends_with_old_or_new() {
     let old = ["test/a", "test/b"].map(str::to_owned).to_vec();
     let new = ["test/c", "test/a", "test/b"].map(str::to_owned).to_vec();
-    let mut seen = BTreeSet::new();
+    let mut seen = std::collections::BTreeSet::new();
     for calls in 0.. {
         let node = Node::new();
         let (first, second) = (node.chain(&["a", "b"]), node.chain(&["c", "a", "b"]));

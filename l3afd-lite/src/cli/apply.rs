@@ -24,14 +24,9 @@ pub(super) struct ApplyArgs {
     /// Where on the interface: xdp, tc-ingress or tc-egress
     #[arg(long, requires = "interface")]
     hook: Option<Hook>,
-    /// How an XDP chain attaches: auto, generic or native
-    #[arg(
-        long,
-        requires = "interface",
-        default_value = "auto",
-        hide_default_value = true
-    )]
-    mode: String,
+    /// How an XDP chain attaches
+    #[arg(long, requires = "interface", value_enum, default_value_t)]
+    mode: XdpMode,
     /// Remove the chain
     #[arg(long, requires = "interface", conflicts_with = "packages")]
     remove: bool,
@@ -39,7 +34,7 @@ pub(super) struct ApplyArgs {
 
 pub(super) async fn run(args: &ApplyArgs, common: &Common) -> Result<(), CliError> {
     let (config, file) = common.read()?;
-    let chain = args.chain()?;
+    let chain = args.chain(config.registry.default.as_deref())?;
     if chain.is_none() && file.is_none() {
         return Err(CliError::Usage(
             "there is nothing to apply: name a chain (`--interface eth0 --hook xdp namespace/name`) or a configuration (`--config FILE`)".to_owned(),
@@ -49,14 +44,13 @@ pub(super) async fn run(args: &ApplyArgs, common: &Common) -> Result<(), CliErro
     let report = match (daemon(&config), chain) {
         (Some(daemon), Some(chain)) => daemon.request(Method::PATCH, "/v1/desired", &chain).await?,
         (Some(daemon), None) => daemon.request(Method::PUT, "/v1/desired", &desired).await?,
-        (None, chain) => directly(common, config, chain, &desired).await?,
+        (None, chain) => directly(config, chain, &desired).await?,
     };
     common.conclude(&report)
 }
 
 /// Without a daemon: the programs are pinned and outlive this command.
 async fn directly(
-    _common: &Common,
     config: crate::config::Config,
     chain: Option<ChainSpec>,
     desired: &Desired,
@@ -75,7 +69,8 @@ async fn directly(
 }
 
 impl ApplyArgs {
-    fn chain(&self) -> Result<Option<ChainSpec>, CliError> {
+    /// The chain that is asked for; packages without a registry are those of `registry`.
+    fn chain(&self, registry: Option<&str>) -> Result<Option<ChainSpec>, CliError> {
         let (Some(interface), Some(hook)) = (&self.interface, self.hook) else {
             return Ok(None);
         };
@@ -84,40 +79,31 @@ impl ApplyArgs {
                 "name at least one package, or say --remove to remove the chain".to_owned(),
             ));
         }
-        let mode = match self.mode.as_str() {
-            "auto" => XdpMode::Auto,
-            "generic" => XdpMode::Generic,
-            "native" => XdpMode::Native,
-            other => {
-                return Err(CliError::Usage(format!(
-                    "there is no mode `{other}`: choose auto, generic or native"
-                )));
-            }
-        };
         let programs = self
             .packages
             .iter()
-            .map(|package| program(package))
+            .map(|package| program(package, registry))
             .collect::<Result<_, _>>()?;
         let (interface, netns) = (interface.clone(), self.netns.clone());
         Ok(Some(ChainSpec {
             interface,
             netns,
             hook,
-            mode,
+            mode: self.mode,
             programs,
         }))
     }
 }
 
-fn program(text: &str) -> Result<ProgramSpec, CliError> {
+fn program(text: &str, registry: Option<&str>) -> Result<ProgramSpec, CliError> {
     let (package, function) = match text.split_once('#') {
         Some((package, function)) => (package, Some(function.to_owned())),
         None => (text, None),
     };
-    let package: Reference = package
+    let mut package: Reference = package
         .parse()
         .map_err(|error| CliError::Usage(format!("{error}")))?;
+    package.registry = package.registry.or_else(|| registry.map(str::to_owned));
     Ok(ProgramSpec {
         package,
         function,

@@ -13,16 +13,15 @@ pub(super) struct UnloadArgs {}
 
 pub(super) async fn run(_args: &UnloadArgs, common: &Common) -> Result<(), CliError> {
     let (config, _) = common.read()?;
-    let report = match daemon(&config) {
-        Some(daemon) => daemon.request(Method::POST, "/v1/unload", &()).await?,
-        None => {
-            let engine = Engine::new(&config.bpffs);
-            let report = agent(config)?.apply(&Desired::default()).await?;
-            engine
-                .remove_all()
-                .map_err(crate::agent::AgentError::from)?;
-            report
-        }
+    let report = if let Some(daemon) = daemon(&config) {
+        daemon.request(Method::POST, "/v1/unload", &()).await?
+    } else {
+        let engine = Engine::new(&config.bpffs);
+        let report = agent(config)?.apply(&Desired::default()).await?;
+        engine
+            .remove_all()
+            .map_err(crate::agent::AgentError::from)?;
+        report
     };
     common.conclude(&report)
 }

@@ -109,7 +109,7 @@ pub(crate) fn decisive_lines(log: &str) -> String {
     let first = lines.len().saturating_sub(DECISIVE_LINES);
     lines[first..]
         .iter()
-        .map(|line| format!("\n    {line}"))
+        .flat_map(|line| ["\n    ", line])
         .collect()
 }
 
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_log_is_what_decides() {
-        let mut log: String = (0..100).map(|n| format!("{n}: (b7) r0 = 0\n")).collect();
+        let mut log = "0: (b7) r0 = 0\n".repeat(100);
         log += "R1 invalid mem access 'scalar'\nverification time 10 usec\nstack depth 0\nprocessed 9 insns\n";
         let lines = decisive_lines(&log);
         assert_eq!(lines.lines().filter(|line| !line.is_empty()).count(), 8);

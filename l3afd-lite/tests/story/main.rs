@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The daemon as an operator meets it: the real binary, a real registry, real packets.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod node;
 mod registry;
 #[path = "../support/mod.rs"]
@@ -11,13 +13,13 @@ use registry::TestRegistry;
 use registry_client::sign::KeyPair;
 use registry_schema::hook::Hook;
 use support::flood::{Flood, Sender};
-use support::sandbox::{Sandbox, add_veth, ip, mount_tracefs, run, wait_until};
+use support::sandbox::{Sandbox, add_veth, ip, mount_tracefs, place, run, wait_until};
 
 /// `[[chain]]` for the interface of the sandbox, with these packages.
 fn chain(hook: &str, packages: &[&str]) -> String {
     let programs: String = packages
         .iter()
-        .map(|package| format!("[[chain.program]]\npackage = \"{package}\"\n"))
+        .flat_map(|package| ["[[chain.program]]\npackage = \"", package, "\"\n"])
         .collect();
     format!("[[chain]]\ninterface = \"v1\"\nnetns = \"far\"\nhook = \"{hook}\"\n{programs}")
 }
@@ -177,6 +179,43 @@ fn what_does_not_hold_is_refused_with_its_reason_and_nothing_is_loaded() {
 }
 
 #[test]
+fn what_the_kernel_refuses_leaves_the_chain_and_shows_why() {
+    let world = World::new();
+    world
+        .registry
+        .publish_object("careless", "refused", &world.key);
+    let node = world.node("");
+    node.ok(&apply("xdp", &["test/a"]));
+    let (code, message) = node.refused(&apply("xdp", &["test/a", "test/careless"]));
+    assert_eq!(code, Some(7), "{message}");
+    assert!(
+        message.contains("the kernel refuses `careless` of test/careless@1.0.0"),
+        "{message}"
+    );
+    assert!(
+        message.contains("invalid access to packet"),
+        "the log's last lines say why: {message}"
+    );
+    assert_eq!(node.packages("xdp"), ["test/a"]);
+    let generations = std::fs::read_dir(
+        world
+            .sandbox
+            .bpffs()
+            .join("chains")
+            .join(place(Hook::Xdp).key()),
+    );
+    let names: Vec<_> = generations
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(
+        names.len(),
+        3,
+        "one generation, its maps, its link: {names:?}"
+    );
+}
+
+#[test]
 fn a_kept_package_is_verified_again_when_the_registry_is_away() {
     let mut world = World::new();
     let node = world.node("");
@@ -308,7 +347,7 @@ fn a_link_that_somebody_detached_is_attached_again() {
         .sandbox
         .bpffs()
         .join("chains")
-        .join(world.sandbox.place(Hook::Xdp).key())
+        .join(place(Hook::Xdp).key())
         .join("link");
     run(&[
         "bpftool",
@@ -383,7 +422,7 @@ fn mistakes_have_documented_exit_codes() {
     );
     let (code, _) = node.refused(&["apply", "--interface", "v1", "--hook", "sideways", "test/a"]);
     assert_eq!(code, Some(2));
-    let (code, message) = node.refused_with("/nonexistent.toml", &["status"]);
+    let (code, message) = Node::refused_with("/nonexistent.toml", &["status"]);
     assert_eq!(
         (code, message.contains("/nonexistent.toml")),
         (Some(2), true),

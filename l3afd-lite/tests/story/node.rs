@@ -128,7 +128,7 @@ impl<'a> Node<'a> {
     }
 
     /// Runs a command that must fail, with another configuration.
-    pub(crate) fn refused_with(&self, config: &str, args: &[&str]) -> (Option<i32>, String) {
+    pub(crate) fn refused_with(config: &str, args: &[&str]) -> (Option<i32>, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_l3afd-lite"));
         let output = command
             .args(["--config", config])

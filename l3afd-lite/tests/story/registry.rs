@@ -13,7 +13,7 @@ use registry_client::sign::KeyPair;
 use registry_schema::PackageManifest;
 use registry_server::{Config, Running, start};
 
-use crate::support::objects::seen;
+use crate::support::objects::{compile, seen};
 
 /// The registry, and the runtime it lives on.
 pub(crate) struct TestRegistry {
@@ -68,21 +68,19 @@ impl TestRegistry {
 
     /// Publishes `test/<name>`: the counting programs.
     pub(crate) fn publish(&self, name: &str, version: &str, key: Option<&KeyPair>) {
-        self.publish_object(name, version, key, seen().to_vec());
+        self.push(&manifest("seen", name, version), key, seen().to_vec());
     }
 
-    /// Publishes `test/<name>` with this object.
-    pub(crate) fn publish_object(
-        &self,
-        name: &str,
-        version: &str,
-        key: Option<&KeyPair>,
-        bytes: Vec<u8>,
-    ) {
-        let manifest = PackageManifest::from_toml(&manifest(name, version)).unwrap();
+    /// Publishes version 1.0.0 of `test/<name>`: the programs of `<source>.bpf.c`.
+    pub(crate) fn publish_object(&self, name: &str, source: &str, key: &KeyPair) {
+        self.push(&manifest(source, name, "1.0.0"), Some(key), compile(source));
+    }
+
+    fn push(&self, manifest: &str, key: Option<&KeyPair>, bytes: Vec<u8>) {
+        let manifest = PackageManifest::from_toml(manifest).unwrap();
         let profile = bpf_object::inspect(&bytes).ok();
         let object = BuiltObject {
-            name: "seen.bpf.o".to_owned(),
+            name: manifest.objects[0].path.clone(),
             target: "bpfel".to_owned(),
             bytes,
             profile,
@@ -112,8 +110,9 @@ impl TestRegistry {
     }
 }
 
-fn manifest(name: &str, version: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/objects/package.toml");
+fn manifest(source: &str, name: &str, version: &str) -> String {
+    let file = format!("tests/objects/{source}.toml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     std::fs::read_to_string(path)
         .unwrap()
         .replace("NAME", name)

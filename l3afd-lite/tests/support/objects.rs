@@ -19,7 +19,8 @@ pub(crate) fn seen() -> &'static [u8] {
     OBJECT.get_or_init(|| compile("seen"))
 }
 
-fn compile(name: &str) -> Vec<u8> {
+/// Compiles `tests/objects/<name>.bpf.c`.
+pub(crate) fn compile(name: &str) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/objects/{name}.bpf.c"));
     let object = dir.path().join("object.o");

@@ -56,11 +56,11 @@ impl Sandbox {
     pub(crate) fn bpffs(&self) -> PathBuf {
         self.dir.path().join("bpf/l3afd-lite")
     }
+}
 
-    /// Where packets from `near` arrive.
-    pub(crate) fn place(&self, hook: Hook) -> Place {
-        Place::new(Some("far".to_owned()), "v1", hook).unwrap()
-    }
+/// Where packets from `near` arrive.
+pub(crate) fn place(hook: Hook) -> Place {
+    Place::new(Some("far".to_owned()), "v1", hook).unwrap()
 }
 
 /// `v0` in `near` and `v1` in `far`, up, without addresses.
