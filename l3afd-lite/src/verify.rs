@@ -6,7 +6,7 @@
 //! digests (`registry_client::verify`), what the object really contains, whether that
 //! is what its manifest declares, and how it takes its place in a chain.
 
-use bpf_object::weave::Counter;
+use bpf_object::weave::{CHAIN_ARRAY, CHAIN_ENDS};
 use bpf_object::{ObjectError, Weave, WeaveError, check, inspect, normalise, weave};
 use registry_client::pull::FetchedPackage;
 use registry_client::trust::TrustStore;
@@ -20,11 +20,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Mode;
 use crate::load::{MapShape, WovenMaps};
-
-/// The chain's program array, as the weaver names it in every member.
-const ARRAY: &str = "chain_programs";
-/// The counter of chain ends, as the weaver names it in every member.
-const ENDS: &str = "chain_ends";
 
 /// What is to be verified, and against what.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -187,8 +182,8 @@ pub fn prepare(
     };
     let woven_maps = match &woven {
         Some(_) => WovenMaps {
-            array: Some(ARRAY.to_owned()),
-            ends: Some(ENDS.to_owned()),
+            array: Some(CHAIN_ARRAY.to_owned()),
+            ends: Some(CHAIN_ENDS.to_owned()),
         },
         None => WovenMaps::default(),
     };
@@ -252,26 +247,13 @@ fn open(request: &Request) -> Result<(Verified, Vec<u8>), VerifyError> {
 
 /// What the weaver is told for a position.
 fn order(function: &str, position: &Position) -> Weave {
-    let verdicts = position
-        .proceed_on
-        .iter()
-        .filter_map(|name| position.hook.verdict(name));
-    // On TCX, -1 lets the programs of other owners run after ours; a plain "ok" would
-    // stop them.
-    let is_last = position.slot + 1 == position.length;
-    let fallthrough = (is_last && position.hook != Hook::Xdp).then_some(-1);
-    Weave {
-        function: function.to_owned(),
-        next_index: position.slot + 1,
-        proceed_on: verdicts.collect(),
-        fallthrough,
-        array_name: ARRAY.to_owned(),
-        array_entries: position.length,
-        counter: Some(Counter {
-            name: ENDS.to_owned(),
-            slot: position.slot,
-        }),
-    }
+    Weave::in_chain(
+        function,
+        position.hook,
+        position.slot,
+        position.length,
+        position.proceed_on.iter().map(String::as_str),
+    )
 }
 
 fn shape(map: &MapProfile, manifest: &PackageManifest) -> MapShape {
