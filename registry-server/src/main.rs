@@ -54,7 +54,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let running = registry_server::start(config).await?;
-    greet(&running)?;
+    // Whoever started the registry may have stopped listening to it; its clients have not.
+    if let Err(error) = greet(&running) {
+        tracing::warn!(%error, "cannot write to standard output");
+    }
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
