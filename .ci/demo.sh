@@ -71,15 +71,18 @@ fi
 
 mapfile -t rows < "$WORK/rows"
 DAEMON_PID=
-trap 'code=$?; stop "${PING_PID:-}"; stop "$DAEMON_PID"; ip netns delete demo-node 2>/dev/null; ip netns delete demo-peer 2>/dev/null; exit $code' EXIT
+trap 'code=$?; stop "${PING_PID:-}"; stop "$DAEMON_PID"; stop "${MIRROR_PID:-}"; ip netns delete demo-node 2>/dev/null; ip netns delete demo-peer 2>/dev/null; exit $code' EXIT
 mkdir -p "$WORK/bpf" "$WORK/state" /run/netns
 mount -t bpf bpf "$WORK/bpf"
 mount -t tmpfs tmpfs /run/netns
+mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing
 l3afd-lite() { "$BIN/l3afd-lite" --config "$WORK/node.toml" "$@"; }
 in_peer() { nsenter --net=/run/netns/demo-peer "$@"; }
 
 title "5. A node with two network namespaces and a veth pair"
 ip netns add demo-node; ip netns add demo-peer
+# Without IPv6 the kernel sends nothing by itself, and packets can be counted exactly.
+for netns in demo-node demo-peer; do nsenter --net=/run/netns/$netns sysctl -qw net.ipv6.conf.default.disable_ipv6=1; done
 ip link add veth-node netns demo-node type veth peer name veth-peer netns demo-peer
 ip -n demo-node addr add 10.99.0.1/24 dev veth-node; ip -n demo-node link set veth-node up; ip -n demo-node link set lo up
 ip -n demo-peer addr add 10.99.0.2/24 dev veth-peer; ip -n demo-peer link set veth-peer up; ip -n demo-peer link set lo up
@@ -142,18 +145,18 @@ show l3afd-lite chain show
 
 title "8. Traffic: the counters are right"
 in_peer ping -q -c 1000 -i 0.002 10.99.0.1 | sed -n '4p' | sed 's/^/   /'
-icmp=$(curl -fsS "http://$METRICS/metrics" | grep '^netops_packet_count_packets_total{' | grep 'protocol="icmp"')
+icmp=$(curl -fsS "http://$METRICS/metrics" | grep '^packet_count_packets_total{' | grep 'protocol="icmp"')
 sed 's/^/   /' <<< "$icmp"
 in_icmp=$(grep 'hook="xdp"' <<< "$icmp" | awk '{print $NF}'); out_icmp=$(grep 'hook="tc-egress"' <<< "$icmp" | awk '{print $NF}')
 holds "1000 pings are 1000 packets in and 1000 out" "in $in_icmp, out $out_icmp" test "$in_icmp/$out_icmp" = 1000/1000
-execs=$(metric netops_exec_trace_execs_total); for _ in 1 2 3 4 5; do /bin/true; done
-execs=$(($(metric netops_exec_trace_execs_total) - execs))
+execs=$(metric exec_trace_execs_total); for _ in 1 2 3 4 5; do /bin/true; done
+execs=$(($(metric exec_trace_execs_total) - execs))
 holds "the tracepoint counts programs that start" "$execs seen" test "$execs" -ge 5
 
 title "9. The rate limit drops what is above it"
-drops=$(metric netops_ratelimiting_drops_total)
+drops=$(metric ratelimiting_drops_total)
 for _ in $(seq 40); do in_peer timeout 0.05 bash -c 'exec 3<>/dev/tcp/10.99.0.1/8080' 2>/dev/null || true; done
-drops=$(($(metric netops_ratelimiting_drops_total) - drops))
+drops=$(($(metric ratelimiting_drops_total) - drops))
 holds "of 40 connections, those above 5 per second are dropped" "$drops dropped" test "$drops" -ge 10
 
 title "10. The order changes under traffic, nothing is lost"
@@ -181,11 +184,12 @@ lost=$(sed -nE 's/.*, ([0-9.]+)% packet loss.*/\1/p' "$WORK/ping.log"); sed -n '
 holds "$changes changes of order lose no packet" "$lost% lost" test "$lost" = 0
 
 title "11. What is not trusted is not loaded"
-refused() { # refused PACKAGE REASON: apply must fail with this reason and change nothing
-  local package=$1 reason=$2 before after code=0
+refused() { # refused REFERENCE REASON: apply must fail with this reason and change nothing
+  local reference=$1 reason=$2 before after code=0
   before=$(l3afd-lite status --output json | jq -S '[.. | .program_id? // empty]')
   cp "$WORK/node.toml" "$WORK/good.toml"
-  printf '[[chain.program]]\npackage = "%s/netops/%s:1.0.0"\n' "$HOST" "$package" >> "$WORK/node.toml"
+  printf '[[chain.program]]\npackage = "%s"\n' "$reference" >> "$WORK/node.toml"
+  note "\$ l3afd-lite apply   # with $reference"
   l3afd-lite apply > "$WORK/refused.log" 2>&1 || code=$?
   sed 's/^/   /' "$WORK/refused.log"
   cp "$WORK/good.toml" "$WORK/node.toml"; l3afd-lite apply > /dev/null 2>&1 || true
@@ -197,16 +201,17 @@ variant() { # variant NAME: packet-count under another name
   sed -i "s#netops/packet-count#netops/$1#; s#packet-count.bpf.o#$1.bpf.o#" "$WORK/$1/package.toml"
   mv "$WORK/$1/packet-count.bpf.c" "$WORK/$1/$1.bpf.c"; rm -f "$WORK/$1/"*.bpf.o
 }
-variant unsigned; bpfpkg push --no-sign "$WORK/unsigned" > /dev/null
-bpfpkg keygen --output "$WORK/stranger" > /dev/null
-variant stranger-signed; bpfpkg push --key "$WORK/stranger.key" "$WORK/stranger-signed" > /dev/null
-variant flipped; bpfpkg push --key "$WORK/netops.key" "$WORK/flipped" > /dev/null
-object=$(bpfpkg info netops/flipped:1.0.0 --output json | jq -r '.profiles[0].object' | cut -d: -f2)
-file=$(find "$WORK/registry" -type f -name "$object")
-byte=$(od -An -tu1 -j 2000 -N 1 "$file"); printf "\\x$(printf %02x $((byte ^ 1)))" | dd of="$file" bs=1 seek=2000 conv=notrunc status=none
-holds "an unsigned package is refused" "nothing loaded" refused unsigned "unsigned"
-holds "a package signed by another key is refused" "nothing loaded" refused stranger-signed "key"
-holds "a package with one flipped byte is refused" "nothing loaded" refused flipped "sha256"
+variant unsigned; bpfpkg push --no-sign "$WORK/unsigned" > /dev/null 2>&1
+bpfpkg keygen --output "$WORK/strange-key" > /dev/null 2>&1
+variant stranger; bpfpkg push --key "$WORK/strange-key.key" "$WORK/stranger" > /dev/null 2>&1
+object=$(bpfpkg info netops/packet-count:1.0.0 --output json | jq -r '.profiles[0].object')
+python3 "$TOP/.ci/flip.py" "$HOST" "$object" > "$WORK/mirror" & MIRROR_PID=$!
+wait_for 10 grep -q : "$WORK/mirror"; MIRROR=$(cat "$WORK/mirror")
+bpfpkg trust add "$MIRROR/netops" --yes > /dev/null 2>&1
+holds "an unsigned package is refused" "nothing loaded" refused "$HOST/netops/unsigned:1.0.0" "not signed"
+holds "a package signed by another key is refused" "nothing loaded" refused "$HOST/netops/stranger:1.0.0" "not by a key trusted"
+holds "one flipped bit on the way, by a hostile mirror, is refused" "nothing loaded" \
+  refused "$MIRROR/netops/packet-count:1.0.0" "changed or damaged"
 
 title "12. The daemon is killed; the chain does not notice"
 in_peer ping -q -f -c 60000 10.99.0.1 > "$WORK/ping.log" 2>&1 & PING_PID=$!
