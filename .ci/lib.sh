@@ -45,8 +45,8 @@ unpack_deb() {
   local suite=$1 package=$2 dir=$CACHE/$1/$2
   if [ ! -e "$dir/.done" ]; then
     mkdir -p "$dir"
-    (cd "$dir" && suite_apt "$suite" apt-get -qq download "$package" >&2 && dpkg -x "$package"_*.deb . && rm "$package"_*.deb)
-    touch "$dir/.done"
+    (cd "$dir" && suite_apt "$suite" apt-get -qq download "$package" >&2 && dpkg -x "$package"_*.deb . &&
+      dpkg-deb -f "$package"_*.deb Version > .version && rm "$package"_*.deb && mv .version .done)
   fi
   printf '%s\n' "$dir"
 }
