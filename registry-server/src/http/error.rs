@@ -316,8 +316,8 @@ fn problem(failure: &Failure, request_id: Option<String>) -> Problem {
     }
 }
 
-/// Says how to log in. One scheme per header line, Bearer first: several clients read
-/// only the first line.
+/// Says how to log in. Bearer alone, although Basic is accepted too: some clients join
+/// several header lines into one and take the realm of the last scheme.
 fn challenge(app: &App, failure: &Failure, headers: &mut HeaderMap) {
     let (origin, service) = (app.origin(), app.host());
     let scope = failure
@@ -325,13 +325,8 @@ fn challenge(app: &App, failure: &Failure, headers: &mut HeaderMap) {
         .as_ref()
         .map(|scope| format!(",scope=\"{scope}\""));
     let scope = scope.unwrap_or_default();
-    headers.remove(header::WWW_AUTHENTICATE);
-    for line in [
-        format!("Bearer realm=\"{origin}/token\",service=\"{service}\"{scope}"),
-        format!("Basic realm=\"{service}\""),
-    ] {
-        if let Ok(value) = HeaderValue::from_str(&line) {
-            headers.append(header::WWW_AUTHENTICATE, value);
-        }
+    let line = format!("Bearer realm=\"{origin}/token\",service=\"{service}\"{scope}");
+    if let Ok(value) = HeaderValue::from_str(&line) {
+        headers.insert(header::WWW_AUTHENTICATE, value);
     }
 }
