@@ -208,7 +208,7 @@ object=$(bpfpkg info netops/packet-count:1.0.0 --output json | jq -r '.profiles[
 python3 "$TOP/.ci/flip.py" "$HOST" "$object" > "$WORK/mirror" & MIRROR_PID=$!
 wait_for 10 grep -q : "$WORK/mirror"; MIRROR=$(cat "$WORK/mirror")
 bpfpkg trust add "$MIRROR/netops" --yes > /dev/null 2>&1
-holds "an unsigned package is refused" "nothing loaded" refused "$HOST/netops/unsigned:1.0.0" "not signed"
+holds "an unsigned package is refused" "nothing loaded" refused "$HOST/netops/unsigned:1.0.0" "is unsigned"
 holds "a package signed by another key is refused" "nothing loaded" refused "$HOST/netops/stranger:1.0.0" "not by a key trusted"
 holds "one flipped bit on the way, by a hostile mirror, is refused" "nothing loaded" \
   refused "$MIRROR/netops/packet-count:1.0.0" "changed or damaged"

@@ -25,8 +25,8 @@ suite_apt() {
     -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User=root)
   if [ ! -e "$apt/.done" ]; then
     mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
-    mirror=$(sed -nE 's/^URIs: *([^ ]+).*/\1/p; s/^deb (\[[^]]*\] )?([^ ]+) .*/\2/p' \
-      /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | grep -v security | head -n 1)
+    mirror=$(cat /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null |
+      sed -nE 's/^URIs: *([^ ]+).*/\1/p; s/^deb (\[[^]]*\] )?([^ ]+) .*/\2/p' | grep -v security | head -n 1) || true
     [ -n "$mirror" ] || die "no Debian mirror is configured in /etc/apt"
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" > "$apt/sources.list"
     apt-get "${options[@]}" -qq update >&2
@@ -45,7 +45,9 @@ unpack_deb() {
   local suite=$1 package=$2 dir=$CACHE/$1/$2
   if [ ! -e "$dir/.done" ]; then
     mkdir -p "$dir"
-    (cd "$dir" && suite_apt "$suite" apt-get -qq download "$package" >&2 && dpkg -x "$package"_*.deb . &&
+    # A list that has gone stale names files that are gone: fetch it anew, once.
+    (cd "$dir" && { suite_apt "$suite" apt-get -qq download "$package" >&2 ||
+      { rm -f "$CACHE/$suite/apt/.done"; suite_apt "$suite" apt-get -qq download "$package" >&2; }; } && dpkg -x "$package"_*.deb . &&
       dpkg-deb -f "$package"_*.deb Version > .version && rm "$package"_*.deb && mv .version .done)
   fi
   printf '%s\n' "$dir"
