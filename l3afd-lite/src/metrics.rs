@@ -309,12 +309,8 @@ impl<K: Kernel> Agent<K> {
         place: &[(&str, &str)],
     ) -> Option<()> {
         let field = field(package, metric)?;
-        let name = format!(
-            "{}_{}",
-            member.package.name().replace(['-', '.'], "_"),
-            metric.name
-        );
         let (title, version) = (member.package.to_string(), member.version.to_string());
+        let name = format!("{}_{}", title.replace(['/', '-', '.'], "_"), metric.name);
         let mut add = |label: Option<&str>, value: u64| {
             let mut labels = vec![("package", title.as_str()), ("version", &version)];
             labels.extend_from_slice(place);

@@ -16,67 +16,68 @@ use crate::verify::{Position, Prepared, prepare};
 use crate::wanted::{Member, WantedChain, WantedProbe};
 
 impl<K: Kernel> Agent<K> {
-    /// Carries out the steps for one chain; tells whether anything was left for later.
+    /// Carries out the steps for one chain; leaves for later what must wait.
     pub(super) fn carry_chain(
         &self,
         place: &Place,
         steps: &[Step],
         resolved: Option<&Resolved<WantedChain>>,
-    ) -> Result<bool, AgentError> {
-        let mut later = false;
+    ) -> Result<(), AgentError> {
+        let waits = steps.iter().any(|step| matches!(step, Step::Wait { .. }));
         for step in steps {
+            if matches!(step, Step::Wait { .. })
+                || matches!(step, Step::Retire { .. }) && self.in_grace(place)
+            {
+                continue;
+            }
             tracing::info!("{step}");
-            match step {
-                Step::Load { generation, .. } => {
-                    if let Some(resolved) = resolved {
-                        self.load_generation(place, *generation, resolved)?;
-                    }
-                }
-                Step::Attach { generation, .. } => {
-                    let mode = match resolved {
-                        Some(resolved) => resolved.wanted.mode,
-                        None => lock(&self.journal).chain_mut(place).mode,
-                    };
-                    self.change(|journal| journal.chain_mut(place).mode = mode)?;
-                    self.kernel.attach(place, mode, *generation)?;
-                }
-                Step::Switch { to, .. } => {
-                    let mode = lock(&self.journal).chain_mut(place).mode;
-                    self.kernel.attach(place, mode, *to)?;
-                    lock(&self.switched).insert(place.clone(), Instant::now());
-                    self.counters.generations();
-                }
-                Step::Mend { generation, .. } => {
-                    self.kernel.mend(place, *generation)?;
-                    self.counters.mended();
-                }
-                Step::Configure { generation, .. } => {
-                    if let Some(resolved) = resolved {
-                        self.configure(place, *generation, &resolved.wanted.members)?;
-                    }
-                }
-                Step::Retire { generation, .. } => {
-                    if self.in_grace(place) {
-                        later = true;
-                    } else {
-                        self.retire(place, *generation)?;
-                    }
-                }
-                Step::Unlink { .. } => {
-                    self.kernel.unlink(place)?;
-                    self.counters.mended();
-                }
-                Step::Remove { .. } => {
-                    self.kernel.remove(place)?;
-                    self.change(|journal| drop(journal.chains.remove(&place.key())))?;
-                }
-                Step::Wait { .. } => later = true,
-                Step::AttachProbe { .. }
-                | Step::ConfigureProbe { .. }
-                | Step::RemoveProbe { .. } => {}
+            self.carry_step(place, step, resolved)?;
+            if matches!(step, Step::Mend { .. }) || matches!(step, Step::Unlink { .. }) && !waits {
+                self.counters.mended();
             }
         }
-        Ok(later)
+        Ok(())
+    }
+
+    fn carry_step(
+        &self,
+        place: &Place,
+        step: &Step,
+        resolved: Option<&Resolved<WantedChain>>,
+    ) -> Result<(), AgentError> {
+        match (step, resolved) {
+            (Step::Load { generation, .. }, Some(resolved)) => {
+                self.load_generation(place, *generation, resolved)
+            }
+            (Step::Configure { generation, .. }, Some(resolved)) => {
+                self.configure(place, *generation, &resolved.wanted.members)
+            }
+            (Step::Attach { generation, .. }, resolved) => {
+                let mode = match resolved {
+                    Some(resolved) => resolved.wanted.mode,
+                    None => lock(&self.journal).chain_mut(place).mode,
+                };
+                self.change(|journal| journal.chain_mut(place).mode = mode)?;
+                self.kernel.attach(place, mode, *generation)?;
+                self.counters.generations();
+                Ok(())
+            }
+            (Step::Switch { to, .. }, _) => {
+                let mode = lock(&self.journal).chain_mut(place).mode;
+                self.kernel.attach(place, mode, *to)?;
+                lock(&self.switched).insert(place.clone(), Instant::now());
+                self.counters.generations();
+                Ok(())
+            }
+            (Step::Mend { generation, .. }, _) => Ok(self.kernel.mend(place, *generation)?),
+            (Step::Retire { generation, .. }, _) => self.retire(place, *generation),
+            (Step::Unlink { .. }, _) => Ok(self.kernel.unlink(place)?),
+            (Step::Remove { .. }, _) => {
+                self.kernel.remove(place)?;
+                self.change(|journal| drop(journal.chains.remove(&place.key())))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether packets may still be in a generation that was just replaced.

@@ -153,10 +153,8 @@ impl<K: Kernel> Agent<K> {
             };
             let steps = plan_chain(place, &wish, &actual, lock(&self.journal).chain(place));
             let carried = match (&resolved, carry) {
-                (Ok(resolved), true) => self
-                    .carry_chain(place, &steps, resolved.as_ref())
-                    .map(|_| ()),
-                (Err(_), true) => self.carry_chain(place, &steps, None).map(|_| ()),
+                (Ok(resolved), true) => self.carry_chain(place, &steps, resolved.as_ref()),
+                (Err(_), true) => self.carry_chain(place, &steps, None),
                 (_, false) => Ok(()),
             };
             (steps, resolved.map(|_| ()).and(carried))

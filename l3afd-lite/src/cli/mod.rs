@@ -28,7 +28,7 @@ use crate::config::{Config, ConfigError, DEFAULT_FILE};
 ///
 /// A running daemon shows measurements in OpenMetrics form under `/metrics`, on its socket and on
 /// the address of `[metrics] listen`: `l3afd_lite_program_runs_total` and others of its own, and
-/// `<package>_<metric>` for what packages declare.
+/// `<namespace>_<package>_<metric>` for what packages declare.
 #[derive(Debug, Parser)]
 #[command(name = "l3afd-lite", version, max_term_width = 100)]
 pub struct Cli {

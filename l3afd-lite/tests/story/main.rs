@@ -294,12 +294,12 @@ fn traffic_control_probes_parameters_and_metrics() {
     let labels =
         "package=\"test/a\",version=\"1.0.0\",interface=\"v1\",netns=\"far\",hook=\"tc-ingress\"";
     assert!(
-        metrics.contains(&format!("a_seen_total{{{labels}}} 5\n")),
+        metrics.contains(&format!("test_a_seen_total{{{labels}}} 5\n")),
         "{metrics}"
     );
     let execs = metrics
         .lines()
-        .find(|line| line.starts_with("c_seen_total{"))
+        .find(|line| line.starts_with("test_c_seen_total{"))
         .unwrap_or_default();
     assert!(
         execs.ends_with(|digit: char| digit.is_ascii_digit()) && !execs.ends_with(" 0"),
