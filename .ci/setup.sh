@@ -9,7 +9,7 @@ PACKAGES=(
   iproute2 iputils-ping util-linux procps  # network namespaces and traffic
   postgresql postgresql-client  # the second database, in tests
   skopeo python3-venv         # other registry clients, in tests
-  apt-utils ca-certificates curl jq git openssl
+  ca-certificates curl jq git openssl
 )
 
 missing=()
@@ -20,7 +20,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   say "installing: ${missing[*]}"
   as_root apt-get update -qq
   # No database may start by itself on somebody's machine because of our tests.
-  as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+  as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" > /dev/null
 fi
 
 command -v cargo >/dev/null || die "cargo is not on PATH: install a Rust toolchain first (rustup, channel 1.95.0)"
