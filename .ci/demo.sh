@@ -145,18 +145,18 @@ show l3afd-lite chain show
 
 title "8. Traffic: the counters are right"
 in_peer ping -q -c 1000 -i 0.002 10.99.0.1 | sed -n '4p' | sed 's/^/   /'
-icmp=$(curl -fsS "http://$METRICS/metrics" | grep '^packet_count_packets_total{' | grep 'protocol="icmp"')
+icmp=$(curl -fsS "http://$METRICS/metrics" | grep '^netops_packet_count_packets_total{' | grep 'protocol="icmp"')
 sed 's/^/   /' <<< "$icmp"
 in_icmp=$(grep 'hook="xdp"' <<< "$icmp" | awk '{print $NF}'); out_icmp=$(grep 'hook="tc-egress"' <<< "$icmp" | awk '{print $NF}')
 holds "1000 pings are 1000 packets in and 1000 out" "in $in_icmp, out $out_icmp" test "$in_icmp/$out_icmp" = 1000/1000
-execs=$(metric exec_trace_execs_total); for _ in 1 2 3 4 5; do /bin/true; done
-execs=$(($(metric exec_trace_execs_total) - execs))
+execs=$(metric netops_exec_trace_execs_total); for _ in 1 2 3 4 5; do /bin/true; done
+execs=$(($(metric netops_exec_trace_execs_total) - execs))
 holds "the tracepoint counts programs that start" "$execs seen" test "$execs" -ge 5
 
 title "9. The rate limit drops what is above it"
-drops=$(metric ratelimiting_drops_total)
+drops=$(metric netops_ratelimiting_drops_total)
 for _ in $(seq 40); do in_peer timeout 0.05 bash -c 'exec 3<>/dev/tcp/10.99.0.1/8080' 2>/dev/null || true; done
-drops=$(($(metric ratelimiting_drops_total) - drops))
+drops=$(($(metric netops_ratelimiting_drops_total) - drops))
 holds "of 40 connections, those above 5 per second are dropped" "$drops dropped" test "$drops" -ge 10
 
 title "10. The order changes under traffic, nothing is lost"
