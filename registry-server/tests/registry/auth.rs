@@ -55,10 +55,7 @@ async fn the_challenge_that_clients_look_for() {
             "Bearer realm=\"{}/token\",service=\"{host}\"",
             registry.origin
         );
-        assert_eq!(
-            challenges(&answer),
-            [bearer, format!("Basic realm=\"{host}\"")]
-        );
+        assert_eq!(challenges(&answer), [bearer]);
         refused(answer, 401, "UNAUTHORIZED").await;
         expect(registry.admin.get(path).await, 200).await;
     }
