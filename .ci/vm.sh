@@ -40,6 +40,7 @@ stop "$REGISTRY_PID"; REGISTRY_PID=
 mkdir -p "$ROOT"/{bin,proc,sys,dev,tmp,run/netns,etc,modules}
 put /bin/busybox /sbin/ip "$BIN/bpfpkg-registry" "$BIN/l3afd-lite"
 cp -r "$WORK/registry" "$ROOT/registry"
+install -D /etc/ssl/certs/ca-certificates.crt "$ROOT/etc/ssl/certs/ca-certificates.crt"
 cp "$XDG_CONFIG_HOME/bpfpkg/trust.toml" "$ROOT/etc/trust.toml"
 sed "s/@HOST@/$HOST/g" "$TOP/.ci/vm-node.toml" > "$ROOT/etc/node.toml"
 sed "s/@HOST@/$HOST/g" "$TOP/.ci/vm-init.sh" > "$ROOT/init"; chmod +x "$ROOT/init"
