@@ -226,6 +226,6 @@ holds "SIGKILL and restart lose no packet" "$lost% lost" test "$lost" = 0
 holds "the same programs run on" "program ids unchanged" test "$before" = "$after"
 
 title "Summary"
-printf '%s\n' "${rows[@]}" | column -t -s '|' -o '|' | sed 's/^/   /'
+printf '%s\n' "${rows[@]}" | awk -F' *[|] ' '{ printf "   %-6s | %-64s | %s\n", $1, $2, $3 }'
 printf '\n   %d of %d held\n' "$((${#rows[@]} - failures))" "${#rows[@]}"
 [ "$failures" = 0 ]
