@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
@@ -104,7 +104,9 @@ fn program(name: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let path = folder.path().join(name);
-    fs::copy("/bin/true", &path).unwrap();
+    // A link, not a copy: a file that was just written is busy for as long as another
+    // thread's child holds it open.
+    symlink("/bin/true", &path).unwrap();
     (folder, path)
 }
 

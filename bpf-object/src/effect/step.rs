@@ -101,14 +101,13 @@ pub(super) fn apply(
                 reference,
                 Some(Reference::Data { .. } | Reference::External { .. })
             );
-            registers.set(
-                insn.dst,
-                if data {
-                    Value::pointer(Kind::Memory)
-                } else {
-                    Value::any()
-                },
-            );
+            let value = match reference {
+                _ if data => Value::pointer(Kind::Memory),
+                // clang writes `return -1` so; a verdict is the lower half.
+                None if insn.src == 0 => Value::number(insn.imm),
+                _ => Value::any(),
+            };
+            registers.set(insn.dst, value);
         }
         0 => registers.called(Value::any()),
         1 => registers.set(insn.dst, load(insn, kind, registers, memory)),

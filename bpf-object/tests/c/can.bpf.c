@@ -94,6 +94,11 @@ SEC("tc") int shoot(struct __sk_buff *ctx)
 	return ctx->len > 1000 ? 2 : 0;
 }
 
+SEC("tc") int leave_to_others(struct __sk_buff *ctx)
+{
+	return -1;
+}
+
 SEC("tracepoint/syscalls/sys_enter_openat") int read_user(void *ctx)
 {
 	__u64 word = 0;

@@ -11,7 +11,7 @@ use crate::support::compile;
 #[test]
 fn each_program_gets_its_classes_and_no_others() {
     let profile = inspect(&compile("can", &[])).unwrap();
-    let expected: [(&str, &[Privilege]); 12] = [
+    let expected: [(&str, &[Privilege]); 13] = [
         ("pass", &[]),
         ("count", &[Observe]),
         ("drop", &[Drop]),
@@ -22,6 +22,7 @@ fn each_program_gets_its_classes_and_no_others() {
         ("send_elsewhere", &[Redirect]),
         ("mirror", &[Mirror]),
         ("shoot", &[Drop]),
+        ("leave_to_others", &[]),
         ("read_user", &[Observe, ReadUser]),
         ("write_user", &[Observe, WriteUser]),
     ];
