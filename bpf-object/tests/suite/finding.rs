@@ -42,7 +42,7 @@ fn can(license: &str) -> String {
             "xdp",
             "pass count drop drop_by_map write_packet write_packet_in_subprogram send_payload send_elsewhere",
         ),
-        ("tc", "mirror shoot"),
+        ("tc", "mirror shoot leave_to_others"),
         ("tracepoint", "read_user"),
         ("kprobe", "write_user"),
     ] {
