@@ -5,7 +5,7 @@
 
 PACKAGES=(
   gcc libc6-dev               # linker and C library for Rust crates
-  clang libbpf-dev            # compiler and headers for eBPF programs
+  clang libbpf-dev bpftool    # compiler, headers and looking glass for eBPF programs
   iproute2 iputils-ping util-linux procps  # network namespaces and traffic
   postgresql postgresql-client  # the second database, in tests
   skopeo python3-venv         # other registry clients, in tests
