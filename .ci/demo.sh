@@ -134,7 +134,10 @@ package = "$HOST/netops/packet-count:1.0.0"
 package = "$HOST/netops/exec-trace:1.0.0"
 TOML
 sed -n '/chain/,$p' "$WORK/node.toml" | sed 's/^/   | /'
-l3afd-lite run > "$WORK/daemon.log" 2>&1 & DAEMON_PID=$!
+start_daemon() { # not through the function above: its process id would be a shell's
+  "$BIN/l3afd-lite" --config "$WORK/node.toml" run >> "$WORK/daemon.log" 2>&1 & DAEMON_PID=$!
+}
+start_daemon
 ready() { # every chain and probe of the file runs, and the daemon answers
   curl -fsS "http://$METRICS/metrics" && l3afd-lite status --output json |
     jq -e --argjson wanted "$(grep -cE '^\[\[(chain|probe)\]\]' "$WORK/node.toml")" \
@@ -217,7 +220,7 @@ title "12. The daemon is killed; the chain does not notice"
 in_peer ping -q -f -c 60000 10.99.0.1 > "$WORK/ping.log" 2>&1 & PING_PID=$!
 sleep 0.3; kill -9 "$DAEMON_PID"; wait "$DAEMON_PID" 2>/dev/null || true
 before=$(l3afd-lite chain show --output json 2>/dev/null | jq -S '[.. | .program_id? // empty]')
-sleep 0.3; l3afd-lite run >> "$WORK/daemon.log" 2>&1 & DAEMON_PID=$!
+sleep 0.3; start_daemon
 wait_for 30 ready || die "the daemon did not come back"
 after=$(l3afd-lite chain show --output json | jq -S '[.. | .program_id? // empty]')
 wait "$PING_PID" || true
