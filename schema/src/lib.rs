@@ -5,6 +5,7 @@
 //! file, socket, clock or database. A concept has one file, named after it.
 
 pub mod api;
+pub mod audit;
 pub mod canonical;
 pub mod digest;
 pub mod exit;

@@ -115,7 +115,7 @@ fn status(error: &ServiceError) -> StatusCode {
     use ServiceError as E;
     match error {
         E::Store(_) | E::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        E::Index(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        E::Index(_) | E::Audit(_) => StatusCode::INTERNAL_SERVER_ERROR,
         E::Blob(blob) => status_of_blob(blob),
         E::Anonymous { .. } | E::BadCredentials | E::Scope { .. } => StatusCode::UNAUTHORIZED,
         E::Forbidden { .. } | E::NotAdministrator { .. } | E::OwnPackage { .. } => {
@@ -168,6 +168,7 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
     match error {
         E::Store(_) | E::Unavailable(_) => ("unavailable", "TOOMANYREQUESTS"),
         E::Index(_) => ("index", "UNSUPPORTED"),
+        E::Audit(_) => ("audit", "UNSUPPORTED"),
         E::Blob(blob) => codes_of_blob(blob),
         E::Name(_) | E::AccountName(_) => ("name-invalid", "NAME_INVALID"),
         E::Signature(_) => ("key-invalid", "UNSUPPORTED"),

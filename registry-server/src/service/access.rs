@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Who may do what: the only place that decides it.
 
+use std::fmt;
+
 use registry_schema::name::RepositoryName;
 
 use super::ServiceError;
@@ -22,8 +24,42 @@ pub struct Account {
     pub name: String,
     /// Whether it may do everything.
     pub administrator: bool,
-    /// The hash of the API token it came with.
-    pub token_hash: String,
+    /// What it proved itself with.
+    pub credential: Credential,
+}
+
+impl Account {
+    /// The hash of the API token it came with, if it came with one.
+    pub fn token_hash(&self) -> Option<String> {
+        match &self.credential {
+            Credential::Token { hash, .. } => Some(hash.clone()),
+            Credential::Console => None,
+        }
+    }
+}
+
+/// What an account proved itself with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// An API token.
+    Token {
+        /// The hash that it is kept under.
+        hash: String,
+        /// What its owner calls it.
+        label: String,
+    },
+    /// Whoever may run this program on its data.
+    Console,
+}
+
+/// For the audit log: which one it was, and never the secret.
+impl fmt::Display for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token { hash, label } => write!(f, "token {} {label}", &hash[..12]),
+            Self::Console => f.write_str("console"),
+        }
+    }
 }
 
 /// What a bearer token allows on one repository.
@@ -174,6 +210,25 @@ pub async fn demand_owner(
             namespace: namespace.to_owned(),
         }),
     }
+}
+
+/// Demands that the caller is an administrator.
+///
+/// # Errors
+/// [`ServiceError::Anonymous`], [`ServiceError::NotAdministrator`].
+pub fn demand_administrator(
+    app: &App,
+    caller: &Caller,
+    action: &'static str,
+) -> Result<(), ServiceError> {
+    let account = caller.known(app)?;
+    if account.administrator {
+        return Ok(());
+    }
+    Err(ServiceError::NotAdministrator {
+        account: account.name.clone(),
+        action,
+    })
 }
 
 /// Demands that the caller may do `action` in `repository`: by the rights of the account

@@ -3,6 +3,7 @@
 
 use registry_schema::{
     Digest, PackageName, Version,
+    canonical::CanonicalError,
     digest::DigestMismatch,
     name::{NameError, RepositoryName},
     signature::{Fingerprint, SignatureError},
@@ -153,6 +154,9 @@ pub enum ServiceError {
     /// The registry is stopping or overloaded.
     #[error("the registry cannot do this now ({0}); try again shortly")]
     Unavailable(&'static str),
+    /// What happened cannot be written down; that is a fault of this program.
+    #[error("the audit log cannot take this entry: {0}")]
+    Audit(#[from] CanonicalError),
     /// An account name is malformed.
     #[error("`{0}` is no account name; use 1 to 64 lower-case letters, digits, `.`, `_` or `-`")]
     AccountName(String),

@@ -3,6 +3,7 @@
 //! and, where rights matter, the [`Caller`](access::Caller).
 
 pub mod access;
+pub mod audit;
 pub mod blob;
 pub mod catalogue;
 pub mod document;

@@ -7,9 +7,12 @@ use registry_schema::{
     signature::{Fingerprint, PublicKey},
 };
 
+use serde_json::json;
+
 use super::{
     ServiceError,
     access::{self, Caller, Right},
+    audit,
 };
 use crate::{
     app::App,
@@ -45,8 +48,17 @@ pub async fn create(
         return Err(ServiceError::NamespaceTaken(name.to_string()));
     }
     store::namespaces::set_member(&mut tx, name.as_str(), &account.name, "owner", now).await?;
+    let detail = json!({ "visibility": word });
+    audit::append(
+        app,
+        &mut tx,
+        caller,
+        "namespace.create",
+        name.as_str(),
+        detail,
+    )
+    .await?;
     tx.commit().await?;
-    tracing::info!(namespace = %name, account = account.name, "namespace created");
     Ok(NamespaceDetail {
         name: name.clone(),
         visibility,
@@ -170,8 +182,9 @@ pub async fn add_key(
     let mut tx = app.db.begin().await?;
     if store::namespaces::add_key(&mut tx, name.as_str(), &row).await? {
         super::signature::review(app, &mut tx, name).await?;
+        let detail = json!({ "fingerprint": row.fingerprint });
+        audit::append(app, &mut tx, caller, "key.add", name.as_str(), detail).await?;
         tx.commit().await?;
-        tracing::info!(namespace = %name, %fingerprint, account = caller.name(), "key registered");
     }
     let keys = keys(app, caller, name).await?;
     let found = keys.into_iter().find(|key| key.fingerprint == fingerprint);
@@ -201,7 +214,8 @@ pub async fn remove_key(
         });
     }
     super::signature::review(app, &mut tx, name).await?;
+    let detail = json!({ "fingerprint": text });
+    audit::append(app, &mut tx, caller, "key.remove", name.as_str(), detail).await?;
     tx.commit().await?;
-    tracing::info!(namespace = %name, %fingerprint, account = caller.name(), "key removed");
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ServiceError,
-    access::{self, Account, Caller, Grant, Right},
+    access::{self, Account, Caller, Credential, Grant, Right},
 };
 use crate::{app::App, store};
 
@@ -183,7 +183,10 @@ async fn live(app: &App, hash: &str) -> Result<Account, ServiceError> {
     Ok(Account {
         name: token.account,
         administrator: token.administrator,
-        token_hash: token.hash,
+        credential: Credential::Token {
+            hash: token.hash,
+            label: token.label,
+        },
     })
 }
 
@@ -242,10 +245,7 @@ pub async fn grant(app: &App, caller: &Caller, scopes: &[String]) -> Result<Bear
         exp: (now + Duration::seconds(BEARER_SECONDS)).timestamp(),
         jti: app.random.id(now).to_string(),
         access,
-        token: caller
-            .account
-            .as_ref()
-            .map(|account| account.token_hash.clone()),
+        token: caller.account.as_ref().and_then(Account::token_hash),
     };
     let text = jsonwebtoken::encode(
         &Header::new(Algorithm::HS256),

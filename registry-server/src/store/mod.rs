@@ -24,6 +24,7 @@ macro_rules! on {
 }
 
 pub mod accounts;
+pub mod audit;
 pub mod blobs;
 pub mod catalogue;
 pub mod changes;

@@ -258,6 +258,7 @@ async fn stories_on_postgresql() {
         200,
     )
     .await;
+    crate::audit::story(&registry).await;
     registry.app.db.close().await;
 }
 

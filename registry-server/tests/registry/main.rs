@@ -5,6 +5,7 @@
 mod support;
 
 mod architecture;
+mod audit;
 mod auth;
 mod blobs;
 mod catalogue;

@@ -2,6 +2,7 @@
 //! The REST API under `/api/v1`. Bodies are those of `registry_schema::api`, errors are
 //! problem+json.
 
+mod audit;
 mod body;
 mod key;
 mod namespace;
@@ -34,6 +35,7 @@ pub fn routes() -> Router<App> {
             "/packages/{namespace}/{name}/star",
             get(star::show).put(star::give).delete(star::take_back),
         )
+        .route("/audit", get(audit::list))
         .route("/namespaces", get(namespace::list).post(namespace::create))
         .route("/namespaces/{namespace}", get(namespace::show))
         .route(

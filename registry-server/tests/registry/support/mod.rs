@@ -19,7 +19,7 @@ use registry_server::{
     clock::{Clock, Random},
     http,
     service::{
-        access::{Account, Caller},
+        access::{Account, Caller, Credential},
         namespace, token,
     },
 };
@@ -182,12 +182,11 @@ fn clock(seconds: Arc<AtomicI64>) -> Clock {
 
 /// The administrator, for what has no path under `/v2`.
 pub(crate) fn administrator() -> Caller {
-    let (name, token_hash) = ("admin".to_owned(), String::new());
     Caller {
         account: Some(Account {
-            name,
+            name: "admin".to_owned(),
             administrator: true,
-            token_hash,
+            credential: Credential::Console,
         }),
         grants: None,
     }
