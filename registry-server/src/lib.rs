@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod http;
 pub mod index;
+pub mod job;
 pub mod metrics;
 pub mod service;
 mod start;

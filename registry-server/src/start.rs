@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     http,
     index::Index,
+    job,
     service::{ServiceError, catalogue, start as first, token::BearerKey},
     store::{Db, StoreError},
 };
@@ -105,7 +106,11 @@ pub async fn start_with(
     let (stop, stopped) = watch::channel(false);
     let (origin, drain) = (app.origin().to_owned(), app.config.drain());
     let task = tokio::spawn(async move {
+        let jobs = tokio::spawn(job::run(app.clone(), stopped.clone()));
         http::serve(listener, http::router(app.clone()), stopped, drain).await;
+        if let Err(error) = jobs.await {
+            tracing::error!(%error, "background work did not end well");
+        }
         app.db.close().await;
         // In this order: who gets the lock next finds nothing of ours open.
         drop(app);
@@ -154,7 +159,6 @@ pub async fn open(
         pull_salt: pull_salt.into(),
         sessions: Arc::default(),
     };
-    first::sweep_uploads(&app).await?;
     catalogue::reconcile(&app).await?;
     let admin_token = first::first_token(&app).await?;
     Ok((app, admin_token))

@@ -37,24 +37,3 @@ pub async fn first_token(app: &App) -> Result<Option<String>, ServiceError> {
     let issued = token::issue_unchecked(app, ADMINISTRATOR, true, "first start", None).await?;
     Ok(Some(issued.text))
 }
-
-/// Ends uploads that have expired, and removes staged bytes that no upload owns.
-///
-/// # Errors
-/// [`ServiceError::Store`] or [`ServiceError::Blob`].
-pub async fn sweep_uploads(app: &App) -> Result<(), ServiceError> {
-    let mut tx = app.db.begin().await?;
-    let expired = store::uploads::expire(&mut tx, app.clock.now()).await?;
-    tx.commit().await?;
-    let mut removed = 0;
-    for id in app.blobs.staged_ids()? {
-        if store::uploads::find(&app.db, &id).await?.is_none() {
-            app.blobs.discard(&id).await?;
-            removed += 1;
-        }
-    }
-    if expired > 0 || removed > 0 {
-        tracing::info!(expired, removed, "swept uploads");
-    }
-    Ok(())
-}

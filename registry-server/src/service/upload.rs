@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use registry_schema::{Digest, name::RepositoryName};
 use tokio::sync::Mutex as AsyncMutex;
 
@@ -221,4 +221,39 @@ async fn end(app: &App, id: &str) -> Result<(), ServiceError> {
     store::uploads::delete(&mut tx, id).await?;
     tx.commit().await?;
     Ok(app.blobs.discard(id).await?)
+}
+
+/// How long staged bytes may lie without an upload that owns them: a request that begins an
+/// upload stages first.
+const UNOWNED: Duration = Duration::hours(1);
+
+/// Ends uploads that have expired, and removes staged bytes that no upload owns.
+///
+/// # Errors
+/// [`ServiceError::Store`] or [`ServiceError::Blob`].
+pub async fn sweep(app: &App) -> Result<(), ServiceError> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let expired = store::uploads::expire(&mut tx, now).await?;
+    tx.commit().await?;
+    let mut removed = 0;
+    for id in app.blobs.staged_ids()? {
+        if begun_at(&id) < now - UNOWNED && store::uploads::find(&app.db, &id).await?.is_none() {
+            app.blobs.discard(&id).await?;
+            removed += 1;
+        }
+    }
+    if expired > 0 || removed > 0 {
+        tracing::info!(expired, removed, "swept uploads");
+    }
+    Ok(())
+}
+
+/// When an upload began: its identifier says so. What is no identifier is old.
+fn begun_at(id: &str) -> DateTime<Utc> {
+    let id = uuid::Uuid::parse_str(id).ok();
+    let (seconds, nanos) = id
+        .and_then(|id| id.get_timestamp())
+        .map_or((0, 0), |at| at.to_unix());
+    DateTime::from_timestamp(i64::try_from(seconds).unwrap_or(0), nanos).unwrap_or_default()
 }

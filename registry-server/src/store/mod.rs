@@ -28,6 +28,7 @@ pub mod audit;
 pub mod blobs;
 pub mod catalogue;
 pub mod changes;
+pub mod jobs;
 pub mod manifests;
 pub mod namespaces;
 pub mod packages;

@@ -11,6 +11,7 @@ mod blobs;
 mod catalogue;
 mod crash;
 mod engines;
+mod jobs;
 mod manifests;
 mod signatures;
 mod uploads;

@@ -2,6 +2,7 @@
 //! Pushing blobs the way each client does it.
 
 use registry_schema::{Digest, digest::Algorithm};
+use registry_server::service::upload;
 use reqwest::{Method, Response};
 
 use crate::support::{TestRegistry, User, expect, header, refused};
@@ -399,9 +400,12 @@ async fn forgotten_uploads_are_swept_at_the_next_start() {
     let registry = registry.restart().await;
     let path = location.clone();
     expect(registry.admin.get(&path).await, 204).await;
+    let sweep = || upload::sweep(&registry.app);
+    sweep().await.expect("a sweep");
+    expect(registry.admin.get(&path).await, 204).await;
     registry.later(chrono::Duration::days(2));
     refused(registry.admin.get(&path).await, 404, "BLOB_UPLOAD_UNKNOWN").await;
-    let registry = registry.restart().await;
+    sweep().await.expect("a sweep");
     assert_eq!(
         registry.app.blobs.staged_ids().expect("a list"),
         Vec::<String>::new()
