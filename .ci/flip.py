@@ -30,7 +30,10 @@ class Mirror(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", length or "0")
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            try:
+                self.wfile.write(body)
+            except ConnectionError:  # who has seen enough hangs up
+                self.close_connection = True
 
     do_HEAD = do_GET
 
