@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     index::Index,
     metrics::Metrics,
-    service::{token::BearerKey, upload::Sessions},
+    service::{cache::Reads, token::BearerKey, upload::Sessions},
     store::Db,
 };
 
@@ -34,6 +34,8 @@ pub struct App {
     pub clock: Clock,
     /// Randomness.
     pub random: Random,
+    /// What anybody may read, as it was read last.
+    pub reads: Arc<Reads>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// Signs and checks bearer tokens.

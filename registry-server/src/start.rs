@@ -154,6 +154,7 @@ pub async fn open(
         indexing: Arc::default(),
         clock,
         random,
+        reads: Arc::default(),
         metrics: Arc::default(),
         bearer: Arc::new(BearerKey::new(secret.as_bytes())),
         pull_salt: pull_salt.into(),

@@ -7,6 +7,7 @@ use registry_schema::{Digest, name::RepositoryName};
 use super::{
     ServiceError,
     access::{self, Action, Caller, Right, Standing},
+    cache::BlobKey,
 };
 use crate::{
     app::App,
@@ -35,10 +36,19 @@ pub async fn find(
     repository: &RepositoryName,
     digest: &Digest,
 ) -> Result<Found, ServiceError> {
+    let (commits, key) = (app.db.commits(), BlobKey(repository, digest));
+    if let Some(found) = app.reads.blobs.get(&key, commits) {
+        return Ok(found);
+    }
     let Standing { public, .. } = access::demand(app, caller, repository, Action::Pull).await?;
     let size = store::blobs::size(&app.db, repository, digest).await?;
     let size_bytes = size.ok_or_else(|| unknown(repository, digest))?;
-    Ok(Found { size_bytes, public })
+    let found = Found { size_bytes, public };
+    if public {
+        let key = (repository.clone(), digest.clone());
+        app.reads.blobs.keep(key, &found, commits);
+    }
+    Ok(found)
 }
 
 fn unknown(repository: &RepositoryName, digest: &Digest) -> ServiceError {

@@ -9,6 +9,7 @@ use registry_schema::{
 use super::{
     ServiceError,
     access::{self, Action, Caller},
+    cache::ManifestKey,
     document::{Document, DocumentError},
     publish::{self, Publish},
     signature, tag,
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// How a manifest is named.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ManifestName {
     /// By tag.
     Tag(Tag),
@@ -85,7 +86,7 @@ pub async fn put(
         artifact_type: document.artifact_type.clone(),
         subject: document.subject.clone(),
         annotations: document.annotations_json(),
-        body: new.body,
+        body: new.body.into(),
     };
     let mut tx = app.db.begin().await?;
     store::repositories::insert(&mut tx, repository, now).await?;
@@ -182,7 +183,7 @@ async fn insert_references(
 }
 
 /// A manifest that may be read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Found {
     /// The manifest.
     pub manifest: Manifest,
@@ -201,6 +202,10 @@ pub async fn find(
     repository: &RepositoryName,
     name: &ManifestName,
 ) -> Result<Found, ServiceError> {
+    let (commits, key) = (app.db.commits(), ManifestKey(repository, name));
+    if let Some(found) = app.reads.manifests.get(&key, commits) {
+        return Ok(found);
+    }
     let public = access::demand(app, caller, repository, Action::Pull)
         .await?
         .public;
@@ -218,10 +223,15 @@ pub async fn find(
             .ok_or_else(unknown)?,
     };
     let manifest = store::manifests::find(&app.db, repository, &digest).await?;
-    Ok(Found {
+    let found = Found {
         manifest: manifest.ok_or_else(unknown)?,
         public,
-    })
+    };
+    if public {
+        let key = (repository.clone(), name.clone());
+        app.reads.manifests.keep(key, &found, commits);
+    }
+    Ok(found)
 }
 
 /// Deletes a manifest with its tags. What it points at and what refers to it stays.

@@ -5,6 +5,7 @@
 pub mod access;
 pub mod audit;
 pub mod blob;
+pub mod cache;
 pub mod catalogue;
 pub mod document;
 pub mod error;

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use registry_schema::{Digest, PackageName};
+use registry_schema::{Digest, PackageName, Version};
 
 use super::{ServiceError, access::Caller};
 use crate::{app::App, store};
@@ -22,9 +22,6 @@ pub async fn count(
     package: &PackageName,
     index: &Digest,
 ) -> Result<(), ServiceError> {
-    let Some(version) = store::packages::version_of_index(&app.db, package, index).await? else {
-        return Ok(());
-    };
     let day = app.clock.now().timestamp().div_euclid(SECONDS_PER_DAY);
     let who = match &caller.account {
         Some(account) => format!("account {}", account.name),
@@ -33,12 +30,31 @@ pub async fn count(
     let salted = format!("{} {day} {who}", app.pull_salt);
     let hash = Digest::sha256(salted.as_bytes());
     let puller = &hash.hex()[..32];
-    // The read keeps a loop of pulls from becoming a loop of synced writes.
-    if store::packages::pulled(&app.db, package, &version, day, puller).await? {
+    let (commits, pull) = (app.db.commits(), format!("{puller} {package} {index}"));
+    if app.reads.counted.get(&pull, commits).is_some() {
+        return Ok(());
+    }
+    let version = store::packages::version_of_index(&app.db, package, index).await?;
+    if let Some(version) = version {
+        count_version(app, package, &version, day, puller).await?;
+    }
+    app.reads.counted.keep(pull, &(), commits);
+    Ok(())
+}
+
+async fn count_version(
+    app: &App,
+    package: &PackageName,
+    version: &Version,
+    day: i64,
+    puller: &str,
+) -> Result<(), ServiceError> {
+    // The read keeps a loop of pulls from becoming a loop of synced commits.
+    if store::packages::pulled(&app.db, package, version, day, puller).await? {
         return Ok(());
     }
     let mut tx = app.db.begin().await?;
-    store::packages::insert_pull(&mut tx, package, &version, day, puller).await?;
+    store::packages::insert_pull(&mut tx, package, version, day, puller).await?;
     Ok(tx.commit().await?)
 }
 

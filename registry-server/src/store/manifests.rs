@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Tables `manifests` and `manifest_references`.
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use registry_schema::{Digest, name::RepositoryName};
 
@@ -20,7 +21,7 @@ pub struct Manifest {
     /// Its annotations as a JSON object.
     pub annotations: Option<String>,
     /// Its exact bytes.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 /// What the list of referrers says about one.
@@ -82,7 +83,7 @@ impl TryFrom<Row> for Manifest {
                 .map(|subject| cell("manifests", "subject", &subject))
                 .transpose()?,
             annotations: row.annotations,
-            body: row.body,
+            body: row.body.into(),
         })
     }
 }
@@ -103,7 +104,7 @@ pub async fn insert(
     let rows = on!(Tx, tx, c => sqlx::query(INSERT).bind(repository.as_str()).bind(manifest.digest.as_str())
         .bind(&manifest.media_type).bind(&manifest.artifact_type)
         .bind(manifest.subject.as_ref().map(Digest::as_str)).bind(&manifest.annotations)
-        .bind(&manifest.body).bind(count(manifest.body.len() as u64)).bind(now)
+        .bind(&manifest.body[..]).bind(count(manifest.body.len() as u64)).bind(now)
         .execute(&mut **c).await.map(|done| done.rows_affected()))?;
     Ok(rows > 0)
 }

@@ -4,7 +4,14 @@
 //! Reads take `&Db`, writes take `&mut Tx`. A statement is a `const` beside its one
 //! function; a test prepares each of them on SQLite and on PostgreSQL.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::{
     PgPool, Postgres, Sqlite, SqlitePool, Transaction,
@@ -75,8 +82,8 @@ pub enum StoreError {
 /// An open database.
 #[derive(Debug, Clone)]
 pub enum Db {
-    /// SQLite: a pool that reads, and the one connection that writes.
-    Sqlite(SqlitePool, SqlitePool),
+    /// SQLite: a pool that reads, the one connection that writes, and how often it committed.
+    Sqlite(SqlitePool, SqlitePool, Arc<AtomicU64>),
     /// PostgreSQL.
     Postgres(PgPool),
 }
@@ -84,8 +91,8 @@ pub enum Db {
 /// A write transaction; dropped without [`Tx::commit`], it never happened.
 #[derive(Debug)]
 pub enum Tx {
-    /// On SQLite.
-    Sqlite(Transaction<'static, Sqlite>),
+    /// On SQLite, with the count of commits.
+    Sqlite(Transaction<'static, Sqlite>, Arc<AtomicU64>),
     /// On PostgreSQL.
     Postgres(Transaction<'static, Postgres>),
 }
@@ -129,7 +136,7 @@ impl Db {
             .connect_with(options.create_if_missing(false))
             .await
             .map_err(connect)?;
-        Ok(Self::Sqlite(readers, writer))
+        Ok(Self::Sqlite(readers, writer, Arc::default()))
     }
 
     /// Connects to PostgreSQL at `url` and brings the tables up to date.
@@ -162,9 +169,20 @@ impl Db {
     /// [`StoreError::Statement`] if no connection is free in time.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
-            Self::Sqlite(_, writer) => Tx::Sqlite(writer.begin_with("begin immediate").await?),
+            Self::Sqlite(_, writer, commits) => {
+                Tx::Sqlite(writer.begin_with("begin immediate").await?, commits.clone())
+            }
             Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
         })
+    }
+
+    /// How often the database was written: what was read at one number is still so at the
+    /// same number. `None` where other processes write too and nobody here can know.
+    pub fn commits(&self) -> Option<u64> {
+        match self {
+            Self::Sqlite(_, _, commits) => Some(commits.load(Ordering::Acquire)),
+            Self::Postgres(_) => None,
+        }
     }
 
     /// Asks the database for a sign of life.
@@ -180,7 +198,7 @@ impl Db {
     /// Closes all connections; what was committed is on disk.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite(readers, writer) => {
+            Self::Sqlite(readers, writer, _) => {
                 readers.close().await;
                 writer.close().await;
             }
@@ -196,7 +214,12 @@ impl Tx {
     /// [`StoreError::Statement`]; then none of them happened.
     pub async fn commit(self) -> Result<(), StoreError> {
         Ok(match self {
-            Self::Sqlite(tx) => tx.commit().await,
+            Self::Sqlite(tx, commits) => {
+                let done = tx.commit().await;
+                // Before the writer is answered, and also if nobody knows what happened.
+                commits.fetch_add(1, Ordering::Release);
+                done
+            }
             Self::Postgres(tx) => tx.commit().await,
         }?)
     }

@@ -17,7 +17,7 @@ use crate::support::{TestRegistry, administrator, expect, package::KeyPair};
 async fn sql(db: &Db, text: &str) {
     let text = AssertSqlSafe(text.to_owned());
     let rows = match db {
-        Db::Sqlite(_, writer) => {
+        Db::Sqlite(_, writer, _) => {
             let done = sqlx::raw_sql(text).execute(writer).await;
             done.expect("SQL").rows_affected()
         }

@@ -310,7 +310,7 @@ async fn every_statement_prepares_on_both_engines() {
         statements.len()
     );
     let dir = TempDir::new().expect("a directory");
-    let Db::Sqlite(sqlite, _) = Db::sqlite(&dir.path().join("test.db"))
+    let Db::Sqlite(sqlite, ..) = Db::sqlite(&dir.path().join("test.db"))
         .await
         .expect("SQLite")
     else {
