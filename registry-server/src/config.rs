@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Command line and environment. No other file reads either.
+//! Command line and environment. No other file reads either. An option of [`Config`] is at
+//! once a key of the configuration file; see `config_file.rs`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use url::Url;
+
+use crate::config_file::{ConfigError, Loaded, load};
+
+/// The configuration file that is read if it is there and no other is given.
+pub const DEFAULT_FILE: &str = "/etc/bpfpkg/registry.toml";
 
 /// A registry for signed eBPF packages: OCI distribution, catalogue and search in one program.
 #[derive(Debug, Parser)]
@@ -13,6 +19,10 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// Configuration file: TOML with the options of `serve` as keys; /etc/bpfpkg/registry.toml
+    /// if that is there
+    #[arg(long, global = true, env = "BPFPKG_SERVER_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Which messages to log, for instance `info` or `registry_server=debug`
     #[arg(long, global = true, env = "BPFPKG_LOG", default_value = "info")]
     pub log: String,
@@ -25,6 +35,17 @@ pub struct Cli {
         default_value = "text"
     )]
     pub log_format: LogFormat,
+}
+
+impl Cli {
+    /// Reads the command line of this process, its environment and the configuration file.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load() -> Result<Loaded, ConfigError> {
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        load(&arguments)
+    }
 }
 
 /// The form of the log on standard error.
@@ -40,7 +61,26 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the registry until SIGINT or SIGTERM
-    Serve(Config),
+    Serve(Box<Config>),
+    /// Check or show the configuration
+    #[command(subcommand)]
+    Config(ConfigVerb),
+}
+
+/// What can be done with the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// Read everything that `serve` would read, and say what is wrong
+    Check(Box<Config>),
+    /// Print the settings as they are after file, environment and command line
+    Show {
+        /// Say behind each where it comes from
+        #[arg(long)]
+        origin: bool,
+        /// The settings.
+        #[command(flatten)]
+        config: Box<Config>,
+    },
 }
 
 /// How to serve.

@@ -7,7 +7,9 @@
 pub mod app;
 pub mod blob;
 pub mod clock;
+pub mod command;
 pub mod config;
+pub mod config_file;
 pub mod http;
 pub mod index;
 pub mod job;
@@ -15,6 +17,7 @@ pub mod metrics;
 pub mod service;
 mod start;
 pub mod store;
+mod telemetry;
 
 pub use config::Config;
-pub use start::{Running, StartError, open, start, start_with};
+pub use start::{Running, StartError, check, open, start, start_with};

@@ -125,6 +125,14 @@ pub async fn start_with(
     })
 }
 
+/// Checks what can be checked of a configuration without opening or making anything.
+///
+/// # Errors
+/// [`StartError`], as [`start`] would give it.
+pub fn check(config: &Config) -> Result<(), StartError> {
+    public_url(config, config.listen).map(drop)
+}
+
 /// Opens database and blobs, and makes the administrator at the first start. Gives the
 /// application without a listener; `addr` is where clients will reach it.
 ///

@@ -62,7 +62,7 @@ fn data_flows_one_way() {
         ("std::env", &["config.rs"]),
         ("Utc::now", &["clock.rs"]),
         ("crate::http", &["http/"]),
-        ("crate::service", &["http/", "service/", "job/"]),
+        ("crate::service", &["http/", "service/", "job/", "command/"]),
         ("StatusCode", &["http/"]),
     ];
     let source = crate_root().join("src");

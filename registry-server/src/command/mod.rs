@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the program can be told to do: one verb, one file.
+//!
+//! A verb gives the exit code of `registry_schema::exit` that says how it went, or an
+//! error, whose sentence [`run`] prints.
+
+mod config;
+mod serve;
+
+use registry_schema::exit;
+
+use crate::{
+    StartError,
+    config::{Cli, Command},
+    config_file::Setting,
+    telemetry,
+};
+
+/// Does what the command line says, with the settings as `config show` prints them, and gives the exit code.
+pub async fn run(cli: Cli, settings: &[Setting]) -> u8 {
+    if let Err(error) = telemetry::start(&cli.log, cli.log_format) {
+        eprintln!("error: --log `{}` is wrong: {error}", cli.log);
+        return exit::USAGE;
+    }
+    let outcome = match cli.command {
+        Command::Serve(config) => serve::run(*config).await,
+        Command::Config(verb) => config::run(&verb, settings),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        error.downcast_ref().map_or(exit::FAILURE, code)
+    })
+}
+
+fn code(error: &StartError) -> u8 {
+    match error {
+        StartError::InUse { .. } => exit::CONFLICT,
+        StartError::Data { .. } | StartError::PublicUrl { .. } => exit::USAGE,
+        StartError::Listen { .. } | StartError::Store(_) => exit::UNAVAILABLE,
+        StartError::Blob(_) | StartError::Service(_) => exit::FAILURE,
+    }
+}
