@@ -14,6 +14,8 @@ pub mod kernel;
 pub mod manifest;
 pub mod media_type;
 pub mod name;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod profile;
 pub mod reference;
 pub mod signature;

@@ -13,6 +13,7 @@ mod crash;
 mod engines;
 mod jobs;
 mod manifests;
+mod openapi;
 mod signatures;
 mod uploads;
 mod versions;

@@ -8,16 +8,19 @@ use axum::{
 use http::StatusCode;
 use registry_schema::{Namespace, audit::AuditPage};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::http::error::Failure;
 use crate::service::{access::Caller, audit};
 
 /// The parameters of the audit log.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
     /// Only the entries of this namespace, which its owners may read.
+    #[param(value_type = Option<String>)]
     namespace: Option<Namespace>,
     /// Entries before this number, newest first.
     before: Option<i64>,
@@ -27,7 +30,11 @@ pub(super) struct Parameters {
     limit: Option<i64>,
 }
 
-/// `GET /audit`
+/// Audit log
+///
+/// Every change of state, newest first unless `after` is given.
+#[utoipa::path(get, path = "/audit", tag = "audit", params(Parameters),
+    responses((status = 200, body = AuditPage)))]
 pub(super) async fn list(
     State(app): State<App>,
     caller: Caller,

@@ -15,7 +15,12 @@ use crate::http::error::Failure;
 use crate::http::extract::NamespacePath;
 use crate::service::{ServiceError, access::Caller, namespace};
 
-/// `GET …/keys`
+/// Keys of a namespace
+///
+/// Those that its publishers sign with, and what each has signed.
+#[utoipa::path(get, path = "/namespaces/{namespace}/keys", tag = "namespaces",
+    params(("namespace" = String, Path, description = "Name of the namespace")),
+    responses((status = 200, body = Vec<NamespaceKey>)))]
 pub(super) async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -24,7 +29,13 @@ pub(super) async fn list(
     Ok(Json(namespace::keys(&app, &caller, &name).await?))
 }
 
-/// `POST …/keys`
+/// Register a key
+///
+/// Needs the right to change the namespace.
+#[utoipa::path(post, path = "/namespaces/{namespace}/keys", tag = "namespaces",
+    params(("namespace" = String, Path, description = "Name of the namespace")),
+    request_body = NewKey,
+    responses((status = 201, description = "Registered", body = NamespaceKey)))]
 pub(super) async fn add(
     State(app): State<App>,
     caller: Caller,
@@ -36,7 +47,14 @@ pub(super) async fn add(
     Ok((StatusCode::CREATED, Json(key)))
 }
 
-/// `DELETE …/keys/{fingerprint}`. The fingerprint may hold slashes, as base64 does.
+/// Take a key out
+///
+/// The fingerprint may hold slashes, as base64 does.
+#[utoipa::path(delete, path = "/namespaces/{namespace}/keys/{*fingerprint}", tag = "namespaces",
+    params(
+        ("namespace" = String, Path, description = "Name of the namespace"),
+        ("fingerprint" = String, Path, description = "The key's fingerprint, as `SHA256:…`")),
+    responses((status = 204, description = "Gone")))]
 pub(super) async fn remove(
     State(app): State<App>,
     caller: Caller,

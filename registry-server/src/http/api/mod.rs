@@ -1,50 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The REST API under `/api/v1`. Bodies are those of `registry_schema::api`, errors are
-//! problem+json.
+//! problem+json, and [`document`] describes all of it.
 
 mod audit;
 mod body;
 mod key;
 mod namespace;
+mod openapi;
 mod package;
 pub(super) mod search;
 mod star;
 
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    routing::{delete, get},
-};
+use axum::{Router, extract::DefaultBodyLimit, routing::get};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
+pub use openapi::document;
 
 /// Largest request body, in bytes: a public key is under one kilobyte.
 const MAX_BODY: usize = 64 * 1024;
 
 /// Every address of the API, relative to `/api/v1`.
 pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/search", get(search::search))
-        .route("/packages", get(search::list))
-        .route("/packages/{namespace}/{name}", get(package::show))
-        .route(
-            "/packages/{namespace}/{name}/versions/{version}",
-            get(package::version),
-        )
-        .route(
-            "/packages/{namespace}/{name}/star",
-            get(star::show).put(star::give).delete(star::take_back),
-        )
-        .route("/audit", get(audit::list))
-        .route("/namespaces", get(namespace::list).post(namespace::create))
-        .route("/namespaces/{namespace}", get(namespace::show))
-        .route(
-            "/namespaces/{namespace}/keys",
-            get(key::list).post(key::add),
-        )
-        .route(
-            "/namespaces/{namespace}/keys/{*fingerprint}",
-            delete(key::remove),
-        )
+    Router::from(described())
+        .route("/openapi.json", get(openapi::show))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+}
+
+/// The routes with what their attributes say about them. One line per address.
+fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(search::search))
+        .routes(routes!(search::list))
+        .routes(routes!(package::show))
+        .routes(routes!(package::version))
+        .routes(routes!(star::show, star::give, star::take_back))
+        .routes(routes!(audit::list))
+        .routes(routes!(namespace::list, namespace::create))
+        .routes(routes!(namespace::show))
+        .routes(routes!(key::list, key::add))
+        .routes(routes!(key::remove))
 }

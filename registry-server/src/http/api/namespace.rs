@@ -11,7 +11,11 @@ use crate::http::error::Failure;
 use crate::http::extract::NamespacePath;
 use crate::service::{access::Caller, namespace};
 
-/// `GET /namespaces`
+/// Namespaces
+///
+/// Those that the caller may read.
+#[utoipa::path(get, path = "/namespaces", tag = "namespaces",
+    responses((status = 200, body = Vec<NamespaceDetail>)))]
 pub(super) async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -19,7 +23,10 @@ pub(super) async fn list(
     Ok(Json(namespace::list(&app, &caller).await?))
 }
 
-/// `GET /namespaces/{namespace}`
+/// One namespace
+#[utoipa::path(get, path = "/namespaces/{namespace}", tag = "namespaces",
+    params(("namespace" = String, Path, description = "Name of the namespace")),
+    responses((status = 200, body = NamespaceDetail)))]
 pub(super) async fn show(
     State(app): State<App>,
     caller: Caller,
@@ -28,7 +35,10 @@ pub(super) async fn show(
     Ok(Json(namespace::get(&app, &caller, &name).await?))
 }
 
-/// `POST /namespaces`
+/// Create a namespace
+#[utoipa::path(post, path = "/namespaces", tag = "namespaces",
+    request_body = NewNamespace,
+    responses((status = 201, description = "Created", body = NamespaceDetail)))]
 pub(super) async fn create(
     State(app): State<App>,
     caller: Caller,

@@ -8,6 +8,7 @@ use axum::{
 use http::StatusCode;
 use registry_schema::api::{FacetCount, SearchResult};
 use registry_schema::kernel::KernelVersion;
+use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::http::error::Failure;
@@ -88,7 +89,42 @@ fn invalid(detail: String) -> Failure {
     )
 }
 
-/// `GET /search`
+/// The parameters of a search, as the API's description shows them; [`question`] reads
+/// them, since some may come more than once.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only described, never made")]
+pub(super) struct Question {
+    /// Words to find
+    q: Option<String>,
+    /// Only packages of this namespace
+    namespace: Option<String>,
+    /// Only packages for this hook; may come more than once, then all must hold
+    hook: Option<String>,
+    /// Only packages with this licence
+    licence: Option<String>,
+    /// Only packages that are signed in this way
+    signed: Option<String>,
+    /// Only packages that can do this; may come more than once
+    can: Option<String>,
+    /// Only packages with a map of this type; may come more than once
+    map: Option<String>,
+    /// Only packages that run on this kernel, such as `6.1`
+    kernel: Option<String>,
+    /// `best`, `newest` or `name`
+    order: Option<String>,
+    /// How many packages to leave out at the beginning
+    offset: Option<u64>,
+    /// Most packages to give: 1 to 100, and 20 unless given
+    limit: Option<u64>,
+}
+
+/// Search packages
+///
+/// Best match first. A word that no package holds together with the others is relaxed.
+#[utoipa::path(get, path = "/search", tag = "packages",
+    params(Question),
+    responses((status = 200, body = SearchResult)))]
 pub(super) async fn search(
     State(app): State<App>,
     caller: Caller,
@@ -99,7 +135,12 @@ pub(super) async fn search(
     )))
 }
 
-/// `GET /packages`: the same by name, unless another order is asked for.
+/// Packages
+///
+/// The same as a search, by name unless another order is asked for.
+#[utoipa::path(get, path = "/packages", tag = "packages",
+    params(Question),
+    responses((status = 200, body = SearchResult)))]
 pub(super) async fn list(
     State(app): State<App>,
     caller: Caller,

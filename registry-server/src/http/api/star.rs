@@ -9,7 +9,12 @@ use crate::http::error::Failure;
 use crate::http::extract::PackagePath;
 use crate::service::{access::Caller, catalogue};
 
-/// `GET …/star`
+/// Stars of a package
+#[utoipa::path(get, path = "/packages/{namespace}/{name}/star", tag = "packages",
+    params(
+        ("namespace" = String, Path, description = "Name of the namespace"),
+        ("name" = String, Path, description = "Name of the package in it")),
+    responses((status = 200, body = Stars)))]
 pub(super) async fn show(
     State(app): State<App>,
     caller: Caller,
@@ -18,7 +23,12 @@ pub(super) async fn show(
     Ok(Json(catalogue::stars(&app, &caller, &name).await?))
 }
 
-/// `PUT …/star`
+/// Give a star
+#[utoipa::path(put, path = "/packages/{namespace}/{name}/star", tag = "packages",
+    params(
+        ("namespace" = String, Path, description = "Name of the namespace"),
+        ("name" = String, Path, description = "Name of the package in it")),
+    responses((status = 200, body = Stars)))]
 pub(super) async fn give(
     State(app): State<App>,
     caller: Caller,
@@ -27,7 +37,12 @@ pub(super) async fn give(
     Ok(Json(catalogue::give(&app, &caller, &name).await?))
 }
 
-/// `DELETE …/star`
+/// Take the star back
+#[utoipa::path(delete, path = "/packages/{namespace}/{name}/star", tag = "packages",
+    params(
+        ("namespace" = String, Path, description = "Name of the namespace"),
+        ("name" = String, Path, description = "Name of the package in it")),
+    responses((status = 200, body = Stars)))]
 pub(super) async fn take_back(
     State(app): State<App>,
     caller: Caller,

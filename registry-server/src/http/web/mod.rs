@@ -3,6 +3,7 @@
 //!
 //! Pages are complete without scripts, and the policy below keeps scripts out.
 
+mod api;
 mod asset;
 mod error;
 mod format;
@@ -40,6 +41,7 @@ pub fn routes() -> Router<App> {
         .route("/", get(home::show))
         .route("/search", get(search::show))
         .route("/publish", get(publish::show))
+        .route("/api", get(api::show))
         .route(
             "/packages",
             get(|| async { Redirect::permanent("/search") }),

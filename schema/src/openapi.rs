@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The bodies of the REST API as components of its OpenAPI document (feature `openapi`).
+//!
+//! Each body derives `JsonSchema` once, and that is its only description: OpenAPI 3.1
+//! speaks the same dialect of JSON Schema. A body is made known to routes by a line in the
+//! list at the end of this file.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde_json::{Map, Value};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{Ref, RefOr, Schema},
+};
+
+macro_rules! bodies {
+    ($($body:ty),+ $(,)?) => {
+        $(
+            impl PartialSchema for $body {
+                fn schema() -> RefOr<Schema> {
+                    Ref::from_schema_name(<$body>::schema_name()).into()
+                }
+            }
+
+            impl ToSchema for $body {
+                fn name() -> Cow<'static, str> {
+                    <$body>::schema_name()
+                }
+            }
+        )+
+
+        /// Every body and what it refers to: name → JSON Schema, for `components.schemas`.
+        pub fn schemas() -> Map<String, Value> {
+            let settings = SchemaSettings::draft2020_12().with(|settings| {
+                settings.definitions_path = "/components/schemas".into();
+                settings.meta_schema = None;
+            });
+            let mut generator = settings.into_generator();
+            $(generator.subschema_for::<$body>();)+
+            generator.take_definitions(true)
+        }
+    };
+}
+
+bodies![
+    crate::api::NamespaceDetail,
+    crate::api::NamespaceKey,
+    crate::api::NewKey,
+    crate::api::NewNamespace,
+    crate::api::PackageDetail,
+    crate::api::Problem,
+    crate::api::SearchResult,
+    crate::api::Stars,
+    crate::api::VersionDetail,
+    crate::audit::AuditPage,
+];
