@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Blobs of repositories: read, mount, delete.
 
+use bytes::Bytes;
 use chrono::Duration;
 use registry_schema::{Digest, name::RepositoryName};
 
@@ -11,11 +12,15 @@ use super::{
 };
 use crate::{
     app::App,
+    blob::BlobError,
     store::{self, Tx},
 };
 
 /// How long a fresh blob is kept although nothing refers to it yet.
 const LEASE: Duration = Duration::hours(24);
+
+/// Largest blob that is read whole instead of streamed, in bytes.
+const SMALL: u64 = 64 * 1024;
 
 /// A blob that may be read.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +54,31 @@ pub async fn find(
         app.reads.blobs.keep(key, &found, commits);
     }
     Ok(found)
+}
+
+/// The bytes of a blob that was [found](find) and is small enough to be held in memory;
+/// `None` for a larger one, which is to be streamed.
+///
+/// # Errors
+/// [`ServiceError::Blob`].
+pub async fn content(
+    app: &App,
+    digest: &Digest,
+    size_bytes: u64,
+) -> Result<Option<Bytes>, ServiceError> {
+    if size_bytes > SMALL {
+        return Ok(None);
+    }
+    if let Some(bytes) = app.reads.content.get(digest) {
+        return Ok(Some(bytes));
+    }
+    let bytes = app.blobs.read(digest, SMALL).await?;
+    if bytes.len() as u64 != size_bytes {
+        let expected = digest.clone();
+        return Err(BlobError::Damaged { expected }.into());
+    }
+    app.reads.content.insert(digest.clone(), bytes.clone());
+    Ok(Some(bytes))
 }
 
 fn unknown(repository: &RepositoryName, digest: &Digest) -> ServiceError {

@@ -12,6 +12,7 @@ use std::{
     hash::{Hash, Hasher},
 };
 
+use bytes::Bytes;
 use quick_cache::{Equivalent, Weighter, sync::Cache};
 use registry_schema::{Digest, name::RepositoryName};
 
@@ -20,6 +21,8 @@ use super::{
     manifest::{self, ManifestName},
 };
 
+/// Most bytes of small blobs that are kept.
+const CONTENT: u64 = 16 * 1024 * 1024;
 /// Most bytes of manifests that are kept.
 const MANIFESTS: u64 = 8 * 1024 * 1024;
 /// What an entry takes besides its body, roughly, in bytes.
@@ -36,6 +39,8 @@ pub struct Reads {
     pub manifests: Kept<(RepositoryName, ManifestName), manifest::Found, BySize>,
     /// Blobs by repository and digest, without their bytes.
     pub blobs: Kept<(RepositoryName, Digest), blob::Found, ByNumber>,
+    /// The bytes of small blobs, as they were read and checked: a digest never changes.
+    pub content: Cache<Digest, Bytes, ByLength>,
     /// Pulls that need no counting, as text of who pulled what.
     pub counted: Kept<String, (), ByNumber>,
 }
@@ -45,6 +50,7 @@ impl Default for Reads {
         Self {
             manifests: Kept::new(MANIFESTS, BySize),
             blobs: Kept::new(ENTRIES, ByNumber),
+            content: Cache::with_weighter(EXPECTED, CONTENT, ByLength),
             counted: Kept::new(ENTRIES, ByNumber),
         }
     }
@@ -93,6 +99,16 @@ pub struct BySize;
 impl<K> Weighter<K, (u64, manifest::Found)> for BySize {
     fn weight(&self, _: &K, (_, found): &(u64, manifest::Found)) -> u64 {
         found.manifest.body.len() as u64 + ENTRY
+    }
+}
+
+/// Weighs a blob by its bytes.
+#[derive(Debug, Clone)]
+pub struct ByLength;
+
+impl Weighter<Digest, Bytes> for ByLength {
+    fn weight(&self, _: &Digest, bytes: &Bytes) -> u64 {
+        bytes.len() as u64 + ENTRY
     }
 }
 

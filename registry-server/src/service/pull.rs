@@ -53,7 +53,7 @@ async fn count_version(
     if store::packages::pulled(&app.db, package, version, day, puller).await? {
         return Ok(());
     }
-    let mut tx = app.db.begin().await?;
+    let mut tx = app.db.begin_relaxed().await?;
     store::packages::insert_pull(&mut tx, package, version, day, puller).await?;
     Ok(tx.commit().await?)
 }

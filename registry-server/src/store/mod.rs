@@ -168,11 +168,34 @@ impl Db {
     /// # Errors
     /// [`StoreError::Statement`] if no connection is free in time.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
+        self.begin_as("pragma synchronous = full; begin immediate", "begin")
+            .await
+    }
+
+    /// Begins a write that a loss of power may undo until the next write that
+    /// [`Db::begin`] began is committed: it survives the end of the process, but does not
+    /// wait for the disk. For what nobody was promised, such as an upload just begun.
+    ///
+    /// # Errors
+    /// [`StoreError::Statement`] if no connection is free in time.
+    pub async fn begin_relaxed(&self) -> Result<Tx, StoreError> {
+        self.begin_as(
+            "pragma synchronous = normal; begin immediate",
+            "begin; set local synchronous_commit = off",
+        )
+        .await
+    }
+
+    async fn begin_as(
+        &self,
+        sqlite: &'static str,
+        postgres: &'static str,
+    ) -> Result<Tx, StoreError> {
         Ok(match self {
             Self::Sqlite(_, writer, commits) => {
-                Tx::Sqlite(writer.begin_with("begin immediate").await?, commits.clone())
+                Tx::Sqlite(writer.begin_with(sqlite).await?, commits.clone())
             }
-            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Self::Postgres(pool) => Tx::Postgres(pool.begin_with(postgres).await?),
         })
     }
 
