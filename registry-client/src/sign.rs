@@ -211,6 +211,14 @@ impl KeyPair {
         self.public.fingerprint()
     }
 
+    /// Signs bytes as they are: a DER signature over their sha256.
+    ///
+    /// # Errors
+    /// [`SignError::Crypto`] if signing fails.
+    pub fn sign(&self, bytes: &[u8]) -> Result<Vec<u8>, SignError> {
+        Ok(self.signer.sign(bytes)?)
+    }
+
     /// Signs `subject` as a bundle, and puts it in a manifest that refers to the
     /// index `subject_entry` describes.
     ///

@@ -25,9 +25,11 @@ mod pull;
 mod push;
 mod search;
 mod session;
+mod sign_file;
 mod star;
 mod trust;
 mod verify;
+mod verify_file;
 mod weave;
 
 use std::process::ExitCode;
@@ -67,6 +69,8 @@ enum Command {
     Push(push::Args),
     Pull(pull::Args),
     Verify(verify::Args),
+    SignFile(sign_file::Args),
+    VerifyFile(verify_file::Args),
     #[command(subcommand)]
     Trust(trust::Command),
     Search(search::Args),
@@ -92,6 +96,8 @@ impl Command {
             Self::Push(args) => push::run(&args, session).await,
             Self::Pull(args) => pull::run(&args, session).await,
             Self::Verify(args) => verify::run(&args, session).await,
+            Self::SignFile(args) => sign_file::run(&args, session),
+            Self::VerifyFile(args) => verify_file::run(&args, session),
             Self::Trust(command) => trust::run(command, session).await,
             Self::Search(args) => search::run(&args, session).await,
             Self::Info(args) => info::run(&args, session).await,
