@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make demo` and `make test` are all a fresh Debian 12 machine needs.
 
-.PHONY: help setup build demo test test-rust test-interop lint doc deny separable bench vm fuzz clean
+.PHONY: help setup build demo test test-rust test-interop test-operations release container lint doc deny separable bench vm fuzz clean
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: ## Install what building and testing need (Debian packages)
 	@bash .ci/setup.sh
@@ -22,6 +22,15 @@ test-rust: ## Run the Rust tests; those that need the kernel run as root
 
 test-interop: build ## Check against skopeo, oras and two cosign versions
 	@bash .ci/interop.sh
+
+test-operations: build ## Metrics, API, traces, units and manifests through other programs' parsers
+	@bash .ci/operations.sh
+
+container: setup ## Build the container image and try it
+	@bash .ci/container.sh
+
+release: setup ## Static programs, Debian packages, lists, checksums (RELEASE_KEY=FILE signs them)
+	@bash .ci/release.sh
 
 lint: setup ## Format, clippy, SPDX headers, names
 	cargo fmt --all --check
