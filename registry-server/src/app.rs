@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Everything a request needs, cloned into each handler.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use url::Url;
 
@@ -9,6 +12,7 @@ use crate::{
     blob::Blobs,
     clock::{Clock, Random},
     config::Config,
+    http::{limit::Limits, tls::Tls},
     index::Index,
     metrics::Metrics,
     service::{cache::Reads, token::BearerKey, upload::Sessions},
@@ -44,6 +48,12 @@ pub struct App {
     pub pull_salt: Arc<str>,
     /// Keeps two requests from continuing one upload at the same time.
     pub sessions: Arc<Sessions>,
+    /// What is remembered of addresses, to keep them within limits.
+    pub limits: Arc<Limits>,
+    /// TLS, if it is served.
+    pub tls: Option<Arc<Tls>>,
+    /// Whether the registry was told to stop.
+    pub stopping: Arc<AtomicBool>,
 }
 
 impl App {
@@ -51,6 +61,16 @@ impl App {
     /// `http://127.0.0.1:5000`.
     pub fn origin(&self) -> &str {
         self.public_url.as_str().trim_end_matches('/')
+    }
+
+    /// Says that no new work should be sent here.
+    pub fn stop(&self) {
+        self.stopping.store(true, Relaxed);
+    }
+
+    /// Whether the registry was told to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
     }
 
     /// Host and port, as in `127.0.0.1:5000`: what stands before a package in a reference.

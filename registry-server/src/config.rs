@@ -4,10 +4,13 @@
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand};
 use url::Url;
 
-use crate::config_file::{ConfigError, Loaded, load};
+use crate::{
+    config_file::{ConfigError, Loaded, load},
+    network::Network,
+};
 
 /// The configuration file that is read if it is there and no other is given.
 pub const DEFAULT_FILE: &str = "/etc/bpfpkg/registry.toml";
@@ -23,6 +26,25 @@ pub struct Cli {
     /// if that is there
     #[arg(long, global = true, env = "BPFPKG_SERVER_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// What the program tells of itself.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+impl Cli {
+    /// Reads the command line of this process, its environment and the configuration file.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load() -> Result<Loaded, ConfigError> {
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        load(&arguments)
+    }
+}
+
+/// What the program tells of itself.
+#[derive(Debug, Clone, Args)]
+pub struct LogOptions {
     /// Which messages to log, for instance `info` or `registry_server=debug`
     #[arg(long, global = true, env = "BPFPKG_LOG", default_value = "info")]
     pub log: String,
@@ -35,17 +57,20 @@ pub struct Cli {
         default_value = "text"
     )]
     pub log_format: LogFormat,
-}
-
-impl Cli {
-    /// Reads the command line of this process, its environment and the configuration file.
-    ///
-    /// # Errors
-    /// [`ConfigError`].
-    pub fn load() -> Result<Loaded, ConfigError> {
-        let arguments: Vec<OsString> = std::env::args_os().collect();
-        load(&arguments)
-    }
+    /// Collector that traces are sent to by OTLP over HTTP, for instance
+    /// `http://127.0.0.1:4318`
+    #[arg(long, global = true, env = "BPFPKG_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<Url>,
+    /// Which part of the traces that begin here is sent, from 0 to 1; a trace that a client
+    /// began is sent if the client sends it
+    #[arg(
+        long,
+        global = true,
+        env = "BPFPKG_OTLP_SAMPLE",
+        value_name = "RATIO",
+        default_value_t = 1.0
+    )]
+    pub otlp_sample: f64,
 }
 
 /// The form of the log on standard error.
@@ -65,6 +90,38 @@ pub enum Command {
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Ask the registry on this machine whether it can do its work; exit code 0 if so
+    Health(Health),
+    /// Write the manual pages into a folder
+    Man(Manual),
+    /// Print a script that completes commands in a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where the manual goes.
+#[derive(Debug, Args)]
+pub struct Manual {
+    /// Folder for the pages; made if absent
+    pub folder: PathBuf,
+}
+
+/// Where the registry of this machine is; taken from its configuration.
+#[derive(Debug, Args)]
+pub struct Health {
+    /// Address it listens on
+    #[arg(
+        long,
+        env = "BPFPKG_SERVER_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:5000"
+    )]
+    pub listen: SocketAddr,
+    /// Its certificate; if there is one, it is asked by TLS
+    #[arg(long, env = "BPFPKG_SERVER_TLS_CERTIFICATE", value_name = "FILE")]
+    pub tls_certificate: Option<PathBuf>,
 }
 
 /// What can be done with the configuration.
@@ -127,27 +184,211 @@ pub struct Config {
         default_value_t = 25
     )]
     pub drain_seconds: u32,
+    /// Seconds to go on as before after SIGTERM while /readyz fails already, so that load
+    /// balancers notice
+    #[arg(
+        long,
+        env = "BPFPKG_SERVER_NOTICE_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 0
+    )]
+    pub notice_seconds: u32,
+    /// TLS.
+    #[command(flatten)]
+    pub tls: TlsOptions,
+    /// What protects the registry from too much.
+    #[command(flatten)]
+    pub limits: LimitOptions,
+}
+
+/// How to serve by TLS.
+#[derive(Debug, Clone, Args)]
+pub struct TlsOptions {
+    /// PEM file with the server's certificate and those between it and its root; without it
+    /// the registry speaks plain HTTP. The files of TLS are read anew when they change
+    #[arg(long, env = "BPFPKG_SERVER_TLS_CERTIFICATE", value_name = "FILE")]
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file with the certificate's private key
+    #[arg(long, env = "BPFPKG_SERVER_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Oldest version of TLS that is spoken
+    #[arg(
+        long,
+        env = "BPFPKG_SERVER_TLS_MIN_VERSION",
+        value_enum,
+        default_value = "1.2"
+    )]
+    pub tls_min_version: TlsVersion,
+    /// PEM file with the authorities that sign client certificates
+    #[arg(long, env = "BPFPKG_SERVER_TLS_CLIENT_CA", value_name = "FILE")]
+    pub tls_client_ca: Option<PathBuf>,
+    /// PEM file with the revocation lists of these authorities
+    #[arg(long, env = "BPFPKG_SERVER_TLS_CLIENT_CRL", value_name = "FILE")]
+    pub tls_client_crl: Option<PathBuf>,
+    /// Whether clients show a certificate
+    #[arg(
+        long,
+        env = "BPFPKG_SERVER_TLS_CLIENT_AUTH",
+        value_enum,
+        default_value = "off"
+    )]
+    pub tls_client_auth: ClientAuth,
+}
+
+impl TlsOptions {
+    /// How a URL of this registry begins.
+    pub fn scheme(&self) -> &'static str {
+        match self.tls_certificate {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    #[value(name = "1.2")]
+    Tls12,
+    /// TLS 1.3.
+    #[value(name = "1.3")]
+    Tls13,
+}
+
+/// Whether clients show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ClientAuth {
+    /// It is not asked for.
+    Off,
+    /// They may; one that is not valid ends the connection.
+    Optional,
+    /// They must.
+    Required,
+}
+
+/// What protects the registry from too much.
+#[derive(Debug, Clone, Args)]
+pub struct LimitOptions {
+    /// Connections that are open at the same time; more wait
+    #[arg(
+        long,
+        env = "BPFPKG_SERVER_MAX_CONNECTIONS",
+        value_name = "NUMBER",
+        default_value_t = 4096
+    )]
+    pub max_connections: usize,
+    /// Connections of one address (IPv6: one /64) at the same time; more are closed
+    #[arg(
+        long,
+        env = "BPFPKG_SERVER_MAX_CONNECTIONS_PER_ADDRESS",
+        value_name = "NUMBER",
+        default_value_t = 256
+    )]
+    pub max_connections_per_address: usize,
+    /// Seconds that a client may take for a TLS handshake, for the head of a request, and
+    /// between two requests
+    #[arg(
+        long,
+        env = "BPFPKG_SERVER_HEAD_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 10
+    )]
+    pub head_seconds: u32,
+    /// Seconds that a client may pause within a body, in sending and in reading
+    #[arg(
+        long,
+        env = "BPFPKG_SERVER_PAUSE_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 30
+    )]
+    pub pause_seconds: u32,
+    /// Bytes per second that a body must bring in the long run
+    #[arg(
+        long,
+        env = "BPFPKG_SERVER_MIN_RATE",
+        value_name = "BYTES",
+        default_value_t = 512
+    )]
+    pub min_rate: u32,
+    /// Requests that one address may make per second on each replica; 0 is any number
+    #[arg(
+        long,
+        env = "BPFPKG_SERVER_REQUESTS_PER_SECOND",
+        value_name = "NUMBER",
+        default_value_t = 0
+    )]
+    pub requests_per_second: u32,
+    /// Log-ins of one address that may fail in ten minutes, on all replicas together; 0 is
+    /// any number
+    #[arg(
+        long,
+        env = "BPFPKG_SERVER_FAILED_LOGINS",
+        value_name = "NUMBER",
+        default_value_t = 100
+    )]
+    pub failed_logins: u32,
+    /// Versions that one account may publish in an hour, on all replicas together; 0 is any
+    /// number
+    #[arg(
+        long,
+        env = "BPFPKG_SERVER_PUBLISHES_PER_HOUR",
+        value_name = "NUMBER",
+        default_value_t = 0
+    )]
+    pub publishes_per_hour: u32,
+    /// Addresses of proxies whose `X-Forwarded-For` is believed, as 192.0.2.1 or 10.0.0.0/8;
+    /// may come more than once
+    #[arg(
+        long,
+        env = "BPFPKG_SERVER_TRUSTED_PROXY",
+        value_name = "NETWORK",
+        value_delimiter = ','
+    )]
+    pub trusted_proxy: Vec<Network>,
+}
+
+impl LimitOptions {
+    /// How long a client may take for the head of a request.
+    pub fn head(&self) -> Duration {
+        Duration::from_secs(self.head_seconds.into())
+    }
+
+    /// How long a client may pause within a body.
+    pub fn pause(&self) -> Duration {
+        Duration::from_secs(self.pause_seconds.into())
+    }
 }
 
 /// Largest blob unless configured: 512 MiB.
 const DEFAULT_MAX_BLOB: u64 = 512 * 1024 * 1024;
 
 impl Config {
-    /// A registry under `data` on a free port of the loopback interface.
+    /// A registry under `data` on a free port of the loopback interface, with everything
+    /// else as it is unless configured. The environment is not looked at.
     pub fn local(data: impl Into<PathBuf>) -> Self {
-        Self {
-            data: data.into(),
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            public_url: None,
-            database: None,
-            max_blob_bytes: DEFAULT_MAX_BLOB,
-            upload_seconds: 86_400,
-            drain_seconds: 25,
-        }
+        let data: PathBuf = data.into();
+        let options = Self::augment_args(clap::Command::new("local").no_binary_name(true))
+            .mut_args(|option| option.env(None::<&str>));
+        let arguments = [
+            "--listen".into(),
+            "127.0.0.1:0".into(),
+            "--data".into(),
+            data.into_os_string(),
+        ];
+        let parsed = options
+            .try_get_matches_from::<_, OsString>(arguments)
+            .and_then(|matches| Self::from_arg_matches(&matches));
+        parsed.unwrap_or_else(|error| unreachable!("the defaults are valid: {error}"))
     }
 
     /// How long running requests may take after the signal to stop.
     pub fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds.into())
+    }
+
+    /// How long to go on as before after the signal to stop.
+    pub fn notice(&self) -> Duration {
+        Duration::from_secs(self.notice_seconds.into())
     }
 }

@@ -2,9 +2,10 @@
 //! Lays a configuration file under the environment and the command line.
 //!
 //! The file knows nothing of its own: its keys are the long names of the options of
-//! `serve`, so an option that is added is a key at once. What the file says becomes the
-//! option's default, and the parser of the command line does the rest. An option whose
-//! value is secret has a companion `--<option>-file` that names a file to read it from.
+//! `serve`, so an option that is added is a key at once. What the file says of options that
+//! neither the command line nor the environment sets is put behind the command line, and its
+//! parser does the rest. An option whose value is secret has a companion `--<option>-file`
+//! that names a file to read it from.
 
 use std::{
     collections::BTreeMap,
@@ -116,22 +117,25 @@ pub struct Loaded {
 /// [`ConfigError`]; [`ConfigError::Arguments`] also for `--help`.
 pub fn load(arguments: &[OsString]) -> Result<Loaded, ConfigError> {
     let mut command = command();
+    let mut arguments = arguments.to_vec();
     let mut values = Values::new();
-    // What is wrong, or asks for help, is told by the second reading.
-    if let Ok(first) = command
-        .clone()
-        .ignore_errors(true)
-        .try_get_matches_from(arguments)
-    {
-        let first = leaf(&first);
-        if let Some(path) = file_to_read(first) {
+    // What is wrong, or asks for help, is told by the last reading.
+    let lenient = command.clone().ignore_errors(true);
+    if let Ok(given) = lenient.clone().try_get_matches_from(&arguments) {
+        let given = leaf(&given);
+        if let Some(path) = file_to_read(given) {
             values = read(&path, &command)?;
+            values.retain(|name, (texts, _)| lay(&command, given, name, texts, &mut arguments));
         }
-        command = lay(command, &values);
-        secrets(&command, arguments, &mut values)?;
     }
-    command = lay(command, &values);
-    let matches = command.clone().try_get_matches_from(arguments)?;
+    if let Ok(given) = lenient.try_get_matches_from(&arguments) {
+        let secrets = secrets(&command, leaf(&given))?;
+        for (name, (texts, origin)) in secrets {
+            lay(&command, leaf(&given), &name, &texts, &mut arguments);
+            values.insert(name, (texts, origin));
+        }
+    }
+    let matches = command.clone().try_get_matches_from(&arguments)?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     let settings = settings(&command, &matches, &values);
     Ok(Loaded { cli, settings })
@@ -139,9 +143,7 @@ pub fn load(arguments: &[OsString]) -> Result<Loaded, ConfigError> {
 
 /// The command line with the companions of secret options.
 pub fn command() -> Command {
-    let mut command = Cli::command();
-    command.build();
-    command.mut_subcommands(|verb| {
+    Cli::command().mut_subcommands(|verb| {
         let companions: Vec<Arg> = verb.get_arguments().filter_map(companion).collect();
         verb.mut_subcommands(|verb| {
             let companions: Vec<Arg> = verb.get_arguments().filter_map(companion).collect();
@@ -176,7 +178,11 @@ type Values = BTreeMap<String, (Vec<String>, Origin)>;
 /// The options that are settings: those of [`VERB`] and those of every verb.
 fn known(command: &Command) -> impl Iterator<Item = &Arg> {
     let verb = command.find_subcommand(VERB);
-    let options = verb.into_iter().flat_map(Command::get_arguments);
+    let own = verb.into_iter().flat_map(Command::get_arguments);
+    let shared = command
+        .get_arguments()
+        .filter(|option| option.is_global_set());
+    let options = own.chain(shared);
     options.filter(|option| {
         option
             .get_long()
@@ -240,6 +246,7 @@ fn texts(value: toml::Value) -> Option<Vec<String>> {
     let one = |value| match value {
         toml::Value::String(text) => Some(text),
         toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
         toml::Value::Boolean(truth) => Some(truth.to_string()),
         _ => None,
     };
@@ -249,48 +256,56 @@ fn texts(value: toml::Value) -> Option<Vec<String>> {
     }
 }
 
-/// Makes the values the defaults of the options they are for.
-fn lay(command: Command, values: &Values) -> Command {
-    let set = |option: Arg| match option.get_long().and_then(|name| values.get(name)) {
-        Some((texts, _)) => option.default_values(texts.clone()).required(false),
-        None => option,
+/// Puts a value behind the arguments, if nothing above it has set the option, and the verb
+/// has it at all; gives whether it did.
+fn lay(
+    command: &Command,
+    given: &ArgMatches,
+    name: &str,
+    texts: &[String],
+    arguments: &mut Vec<OsString>,
+) -> bool {
+    let Some(option) = known(command).find(|option| option.get_long() == Some(name)) else {
+        return false;
     };
-    command.mut_args(set).mut_subcommands(|verb| {
-        verb.mut_args(set)
-            .mut_subcommands(|verb| verb.mut_args(set))
-    })
+    let id = option.get_id().as_str();
+    if given.try_contains_id(id).is_err() || is_set(given, id) {
+        return false;
+    }
+    if option.get_action().takes_values() {
+        arguments.extend(texts.iter().map(|text| format!("--{name}={text}").into()));
+    } else if texts == ["true"] {
+        arguments.push(format!("--{name}").into());
+    }
+    true
 }
 
-/// Adds the secrets that are read from files of their own.
-fn secrets(
-    command: &Command,
-    arguments: &[OsString],
-    values: &mut Values,
-) -> Result<(), ConfigError> {
-    let lenient = command.clone().ignore_errors(true);
-    let Ok(matches) = lenient.try_get_matches_from(arguments) else {
-        return Ok(());
-    };
-    let matches = leaf(&matches);
+/// Whether the command line or the environment says what the option is.
+fn is_set(given: &ArgMatches, id: &str) -> bool {
+    matches!(
+        given.value_source(id),
+        Some(ValueSource::CommandLine | ValueSource::EnvVariable)
+    )
+}
+
+/// The secrets that are read from files of their own.
+fn secrets(command: &Command, given: &ArgMatches) -> Result<Values, ConfigError> {
+    let mut values = Values::new();
     for option in known(command).filter(|option| option.is_hide_env_values_set()) {
         let Some(name) = option.get_long() else {
             continue;
         };
-        let Ok(Some(path)) = matches.try_get_one::<PathBuf>(&format!("{name}-file")) else {
+        let Ok(Some(path)) = given.try_get_one::<PathBuf>(&format!("{name}-file")) else {
             continue;
         };
-        let given = matches.value_source(option.get_id().as_str());
-        if given.is_some_and(|source| source != ValueSource::DefaultValue)
-            || values.contains_key(name)
-        {
+        if is_set(given, option.get_id().as_str()) {
             let name = name.to_owned();
             return Err(ConfigError::Twice { name });
         }
-        let text = secret(path)?;
         let origin = Origin::File(path.clone());
-        values.insert(name.to_owned(), (vec![text], origin));
+        values.insert(name.to_owned(), (vec![secret(path)?], origin));
     }
-    Ok(())
+    Ok(values)
 }
 
 /// A secret without the line break that editors put behind it.
@@ -317,17 +332,14 @@ fn settings(command: &Command, matches: &ArgMatches, values: &Values) -> Vec<Set
             let (id, name) = (option.get_id().as_str(), option.get_long()?);
             let raw = matches.try_get_raw(id).ok()?;
             let values_now = raw.into_iter().flatten();
-            let origin = match matches.value_source(id) {
-                Some(ValueSource::CommandLine) => Origin::Flag,
-                Some(ValueSource::EnvVariable) => Origin::Environment(
-                    option
-                        .get_env()
-                        .map(|name| name.display().to_string())
-                        .unwrap_or_default(),
-                ),
-                _ => values
-                    .get(name)
-                    .map_or(Origin::Default, |(_, origin)| origin.clone()),
+            let variable = || option.get_env().map(|name| name.display().to_string());
+            let origin = match (values.get(name), matches.value_source(id)) {
+                (Some((_, origin)), _) => origin.clone(),
+                (None, Some(ValueSource::CommandLine)) => Origin::Flag,
+                (None, Some(ValueSource::EnvVariable)) => {
+                    Origin::Environment(variable().unwrap_or_default())
+                }
+                (None, _) => Origin::Default,
             };
             Some(Setting {
                 name: name.to_owned(),

@@ -14,6 +14,7 @@ pub mod http;
 pub mod index;
 pub mod job;
 pub mod metrics;
+pub mod network;
 pub mod service;
 mod start;
 pub mod store;

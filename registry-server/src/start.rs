@@ -11,7 +11,11 @@ use crate::{
     blob::{BlobError, Blobs},
     clock::{Clock, Random},
     config::Config,
-    http,
+    http::{
+        self,
+        limit::Limits,
+        tls::{Tls, TlsError},
+    },
     index::Index,
     job,
     service::{ServiceError, catalogue, start as first, token::BearerKey},
@@ -40,6 +44,9 @@ pub enum StartError {
     /// The public URL cannot stand before a path.
     #[error("public URL `{url}` must be http or https with a host and nothing behind it")]
     PublicUrl { url: Url },
+    /// TLS cannot be served.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The database cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -104,10 +111,10 @@ pub async fn start_with(
     })?;
     let (app, admin_token) = open(config, addr, clock, random).await?;
     let (stop, stopped) = watch::channel(false);
-    let (origin, drain) = (app.origin().to_owned(), app.config.drain());
+    let origin = app.origin().to_owned();
     let task = tokio::spawn(async move {
         let jobs = tokio::spawn(job::run(app.clone(), stopped.clone()));
-        http::serve(listener, http::router(app.clone()), stopped, drain).await;
+        http::serve(listener, http::router(app.clone()), app.clone(), stopped).await;
         if let Err(error) = jobs.await {
             tracing::error!(%error, "background work did not end well");
         }
@@ -130,7 +137,9 @@ pub async fn start_with(
 /// # Errors
 /// [`StartError`], as [`start`] would give it.
 pub fn check(config: &Config) -> Result<(), StartError> {
-    public_url(config, config.listen).map(drop)
+    public_url(config, config.listen)?;
+    Tls::open(&config.tls)?;
+    Ok(())
 }
 
 /// Opens database and blobs, and makes the administrator at the first start. Gives the
@@ -145,6 +154,8 @@ pub async fn open(
     random: Random,
 ) -> Result<(App, Option<String>), StartError> {
     let public_url = public_url(&config, addr)?;
+    let tls = Tls::open(&config.tls)?;
+    let limits = Limits::new(&config.limits);
     let blobs = Blobs::open(&config.data)?;
     let db = match &config.database {
         Some(url) => Db::postgres(url).await?,
@@ -167,6 +178,9 @@ pub async fn open(
         bearer: Arc::new(BearerKey::new(secret.as_bytes())),
         pull_salt: pull_salt.into(),
         sessions: Arc::default(),
+        limits: Arc::new(limits),
+        tls: tls.map(Arc::new),
+        stopping: Arc::default(),
     };
     catalogue::reconcile(&app).await?;
     let admin_token = first::first_token(&app).await?;
@@ -176,7 +190,7 @@ pub async fn open(
 fn public_url(config: &Config, addr: SocketAddr) -> Result<Url, StartError> {
     let url = match &config.public_url {
         Some(url) => url.clone(),
-        None => format!("http://{addr}")
+        None => format!("{}://{addr}", config.tls.scheme())
             .parse()
             .map_err(|_| StartError::Listen {
                 address: addr,

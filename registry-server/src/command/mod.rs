@@ -5,6 +5,8 @@
 //! error, whose sentence [`run`] prints.
 
 mod config;
+mod health;
+mod manual;
 mod serve;
 
 use registry_schema::exit;
@@ -18,14 +20,21 @@ use crate::{
 
 /// Does what the command line says, with the settings as `config show` prints them, and gives the exit code.
 pub async fn run(cli: Cli, settings: &[Setting]) -> u8 {
-    if let Err(error) = telemetry::start(&cli.log, cli.log_format) {
-        eprintln!("error: --log `{}` is wrong: {error}", cli.log);
-        return exit::USAGE;
-    }
+    let telemetry = match telemetry::start(&cli.log) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return exit::USAGE;
+        }
+    };
     let outcome = match cli.command {
         Command::Serve(config) => serve::run(*config).await,
         Command::Config(verb) => config::run(&verb, settings),
+        Command::Health(health) => health::run(&health).await,
+        Command::Man(folder) => manual::man(&folder),
+        Command::Completions { shell } => manual::completions(shell),
     };
+    telemetry.end().await;
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error}");
         error.downcast_ref().map_or(exit::FAILURE, code)
@@ -35,7 +44,7 @@ pub async fn run(cli: Cli, settings: &[Setting]) -> u8 {
 fn code(error: &StartError) -> u8 {
     match error {
         StartError::InUse { .. } => exit::CONFLICT,
-        StartError::Data { .. } | StartError::PublicUrl { .. } => exit::USAGE,
+        StartError::Data { .. } | StartError::PublicUrl { .. } | StartError::Tls(_) => exit::USAGE,
         StartError::Listen { .. } | StartError::Store(_) => exit::UNAVAILABLE,
         StartError::Blob(_) | StartError::Service(_) => exit::FAILURE,
     }

@@ -23,6 +23,9 @@ use crate::{
     service::{ServiceError, document::DocumentError},
 };
 
+/// The kind of an answer to credentials that are not good.
+pub(super) const WRONG_CREDENTIALS: &str = "credentials-invalid";
+
 /// How an error looks from outside.
 #[derive(Debug, Clone)]
 pub struct Failure {
@@ -99,6 +102,9 @@ impl From<ServiceError> for Failure {
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
                 failure.with_header(header::RETRY_AFTER, "5")
             }
+            ServiceError::TooMany { seconds, .. } => {
+                failure.with_header(header::RETRY_AFTER, &seconds.to_string())
+            }
             ServiceError::Scope {
                 repository,
                 action: "pull",
@@ -133,6 +139,7 @@ fn status(error: &ServiceError) -> StatusCode {
         | E::Immutable { .. }
         | E::LatestIsVirtual { .. }
         | E::Published { .. } => StatusCode::CONFLICT,
+        E::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
         E::Offset { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
         E::Document(DocumentError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
         E::Name(_)
@@ -172,9 +179,9 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
         E::Blob(blob) => codes_of_blob(blob),
         E::Name(_) | E::AccountName(_) => ("name-invalid", "NAME_INVALID"),
         E::Signature(_) => ("key-invalid", "UNSUPPORTED"),
-        E::Anonymous { .. } | E::BadCredentials | E::Scope { .. } => {
-            ("unauthorized", "UNAUTHORIZED")
-        }
+        E::BadCredentials => (WRONG_CREDENTIALS, "UNAUTHORIZED"),
+        E::Anonymous { .. } | E::Scope { .. } => ("unauthorized", "UNAUTHORIZED"),
+        E::TooMany { .. } => ("too-many-requests", "TOOMANYREQUESTS"),
         E::Forbidden { .. } | E::NotAdministrator { .. } => ("forbidden", "DENIED"),
         E::OwnPackage { .. } => ("own-package", "DENIED"),
         E::NamespaceUnknown(_) => ("namespace-unknown", "NAME_UNKNOWN"),

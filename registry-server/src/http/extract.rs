@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Parse at the door: what handlers receive is checked already.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, Path},
@@ -23,6 +23,10 @@ const MAX_AUTHORIZATION: usize = 16 * 1024;
 /// The address of the other end of the connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub IpAddr);
+
+/// The certificate that the client showed, checked already: DER of the leaf.
+#[derive(Debug, Clone)]
+pub struct ClientCertificate(pub Arc<[u8]>);
 
 impl FromRequestParts<App> for Caller {
     type Rejection = Failure;

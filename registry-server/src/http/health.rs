@@ -8,7 +8,11 @@ use axum::{
 };
 
 use super::error::Failure;
-use crate::{app::App, service::health};
+use crate::{
+    app::App,
+    metrics::Family,
+    service::{ServiceError, health},
+};
 
 /// The process is alive.
 pub async fn live() -> &'static str {
@@ -20,6 +24,9 @@ pub async fn live() -> &'static str {
 /// # Errors
 /// [`Failure`] 503 or 500 if one of them does not.
 pub async fn ready(State(app): State<App>) -> Result<&'static str, Failure> {
+    if app.is_stopping() {
+        return Err(ServiceError::Unavailable("the registry is stopping").into());
+    }
     health::check(&app).await?;
     Ok("ok\n")
 }
@@ -30,10 +37,27 @@ pub async fn ready(State(app): State<App>) -> Result<&'static str, Failure> {
 /// [`Failure`] 503 if the database does not answer.
 pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Failure> {
     const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    let gauges = health::gauges(&app).await?;
+    let mut more = health::measure(&app).await?;
+    more.extend(certificates(&app));
     Ok((
         StatusCode::OK,
         [(header::CONTENT_TYPE, TYPE)],
-        app.metrics.render(&gauges),
+        app.metrics.render(&more),
     ))
+}
+
+/// How long each certificate of this server is still good.
+#[expect(clippy::cast_precision_loss, reason = "seconds, far below 2^53")]
+fn certificates(app: &App) -> Option<Family> {
+    let now = app.clock.now();
+    let expiries = app.tls.as_ref()?.expiries().into_iter();
+    let seconds = |end: chrono::DateTime<chrono::Utc>| (end - now).num_seconds() as f64;
+    let values = expiries.map(|end| (end.path.display().to_string(), seconds(end.at)));
+    Some(Family {
+        name: "certificate_expiry_seconds",
+        unit: "seconds",
+        help: "Time until a certificate of this server ends; negative if it has.",
+        label: "file",
+        values: values.collect(),
+    })
 }

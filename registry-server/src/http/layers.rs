@@ -2,25 +2,28 @@
 //! What happens around every request: an identifier, a log line, a count, limits and the
 //! headers that browsers want.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use tower_http::{catch_panic::CatchPanicLayer, timeout::RequestBodyTimeoutLayer};
-use tracing::Instrument;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::{Instrument, Span};
 
-use super::error::{self, Failure};
-use crate::app::App;
+use super::{
+    error::{self, Failure},
+    limit::{self, Remaining},
+};
+use crate::{app::App, telemetry};
 
-/// How long a client may pause within a body.
-const BODY_PAUSE: Duration = Duration::from_secs(30);
 /// Header with the request's identifier.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest identifier that is taken over from the client, in bytes.
+const MAX_ID: usize = 64;
 
 /// The identifier of a request, as in the log and in `X-Request-Id`.
 #[derive(Debug, Clone)]
@@ -46,32 +49,68 @@ pub fn wrap(router: Router<App>, app: &App) -> Router<App> {
                 .into_response()
             },
         ))
-        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
+        .layer(middleware::from_fn_with_state(app.clone(), limit::enforce))
         .layer(middleware::from_fn_with_state(app.clone(), error::shape))
         .layer(middleware::from_fn_with_state(app.clone(), observe))
 }
 
 /// Numbers, logs and counts a request, and adds the headers that every answer has.
 async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let id = app.random.id(app.clock.now()).to_string();
+    let _held = app.metrics.in_flight.hold();
+    let id = identifier(request.headers()).unwrap_or_else(|| {
+        let id = app.random.id(app.clock.now());
+        id.simple().to_string()
+    });
     let method = method_label(request.method());
-    let path = request.uri().path().to_owned();
-    let matched = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let quiet = matched.as_ref().is_some_and(|path| is_probe(path.as_str()));
+    let span = if quiet {
+        Span::none()
+    } else {
+        let path = request.uri().path();
+        let span = tracing::info_span!("request", id, method, path, status = tracing::field::Empty);
+        telemetry::continue_trace(&span, request.headers());
+        span
+    };
     request.extensions_mut().insert(RequestId(id.clone()));
-    let span = tracing::info_span!("request", id = %id, method, path = %path);
     let began = Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
     let took = began.elapsed();
-    let label = response.extensions().get::<RouteLabel>();
-    let route = label.map_or(matched, |label| label.0.to_owned());
+    let label = response
+        .extensions()
+        .get::<RouteLabel>()
+        .map(|label| label.0);
+    let route = label.or(matched.as_ref().map(MatchedPath::as_str));
     let status = response.status().as_u16();
-    app.metrics.request(method, &route, status, took);
-    span.in_scope(|| tracing::info!(status, took_us = took.as_micros(), "answered"));
-    add_headers(&app, &id, &mut response);
+    app.metrics
+        .request(method, route.unwrap_or("none"), status, took);
+    if !span.is_disabled() {
+        span.record("status", status);
+        span.in_scope(|| tracing::info!(status, took_us = took.as_micros(), "answered"));
+    }
+    if let Some(remaining) = response.extensions().get::<Remaining>().copied() {
+        response.headers_mut().extend(remaining.headers());
+    }
+    add_headers(&app, id, &mut response);
     response
+}
+
+/// What asks every few seconds, and would fill the log.
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz" | "/metrics")
+}
+
+/// The client's own name for the request, or for the trace that it belongs to.
+fn identifier(headers: &HeaderMap) -> Option<String> {
+    let sane = |id: &&str| {
+        let mut bytes = id.bytes();
+        (1..=MAX_ID).contains(&id.len())
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    };
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let own = text("x-request-id").filter(sane);
+    let trace = || text("traceparent")?.split('-').nth(1).filter(sane);
+    own.or_else(trace).map(str::to_owned)
 }
 
 /// The methods we know; another one must not become a label.
@@ -88,9 +127,9 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-fn add_headers(app: &App, id: &str, response: &mut Response) {
+fn add_headers(app: &App, id: String, response: &mut Response) {
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(id) {
+    if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert(REQUEST_ID, id);
     }
     let mut default = |name: HeaderName, value: &'static str| {

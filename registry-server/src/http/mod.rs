@@ -6,8 +6,11 @@ pub mod error;
 pub mod extract;
 pub mod health;
 pub mod layers;
+pub mod limit;
 pub mod oci;
+mod pace;
 pub mod serve;
+pub mod tls;
 pub mod web;
 
 use axum::{

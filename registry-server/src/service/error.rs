@@ -154,6 +154,13 @@ pub enum ServiceError {
     /// The registry is stopping or overloaded.
     #[error("the registry cannot do this now ({0}); try again shortly")]
     Unavailable(&'static str),
+    /// It happened too often.
+    #[error("this account may publish {limit} {what}; try again in {seconds} s")]
+    TooMany {
+        what: &'static str,
+        limit: u32,
+        seconds: u64,
+    },
     /// What happened cannot be written down; that is a fault of this program.
     #[error("the audit log cannot take this entry: {0}")]
     Audit(#[from] CanonicalError),

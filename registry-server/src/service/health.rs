@@ -2,7 +2,11 @@
 //! Whether the registry can do its work, and how much of everything there is.
 
 use super::ServiceError;
-use crate::{app::App, metrics::Gauge, store};
+use crate::{
+    app::App,
+    metrics::{Family, Gauge},
+    store,
+};
 
 /// Asks the database and the blob directory for a sign of life.
 ///
@@ -18,7 +22,13 @@ pub async fn check(app: &App) -> Result<(), ServiceError> {
 ///
 /// # Errors
 /// [`ServiceError::Store`].
-pub async fn gauges(app: &App) -> Result<Vec<Gauge>, ServiceError> {
+pub async fn measure(app: &App) -> Result<Vec<Family>, ServiceError> {
+    let mut families: Vec<Family> = gauges(app).await?.into_iter().map(Family::from).collect();
+    families.extend(jobs(app).await?);
+    Ok(families)
+}
+
+async fn gauges(app: &App) -> Result<Vec<Gauge>, ServiceError> {
     let (blobs, blob_bytes) = store::blobs::total(&app.db).await?;
     let (packages, versions) = store::packages::total(&app.db).await?;
     let uploads = store::uploads::count(&app.db).await?;
@@ -43,5 +53,35 @@ pub async fn gauges(app: &App) -> Result<Vec<Gauge>, ServiceError> {
             "1 while the blob directory takes writes.",
             writable,
         ),
+    ])
+}
+
+/// Background jobs: how late each is, and whether its last run failed.
+#[expect(clippy::cast_precision_loss, reason = "seconds, far below 2^53")]
+async fn jobs(app: &App) -> Result<[Family; 2], ServiceError> {
+    let now = app.clock.now();
+    let jobs = store::jobs::list(&app.db).await?;
+    let late = jobs.iter().map(|job| {
+        let seconds = (now - job.next_at).num_seconds().max(0);
+        (job.name.clone(), seconds as f64)
+    });
+    let failed = jobs
+        .iter()
+        .map(|job| (job.name.clone(), f64::from(u8::from(job.failure.is_some()))));
+    Ok([
+        Family {
+            name: "job_overdue_seconds",
+            unit: "seconds",
+            help: "Time since a background job became due, on all replicas together.",
+            label: "job",
+            values: late.collect(),
+        },
+        Family {
+            name: "job_failed",
+            unit: "",
+            help: "1 if the last run of a background job failed.",
+            label: "job",
+            values: failed.collect(),
+        },
     ])
 }

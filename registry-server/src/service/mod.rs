@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod document;
 pub mod error;
 pub mod health;
+pub mod limit;
 pub mod manifest;
 pub mod namespace;
 pub mod publish;

@@ -159,6 +159,7 @@ impl Publish {
             .await?
             .is_none()
         {
+            super::limit::publish(app, tx, &self.new.published_by).await?;
             store::packages::insert_version(tx, &self.new, now).await?;
             store::changes::append(tx, package, now).await?;
         }

@@ -35,6 +35,7 @@ pub mod audit;
 pub mod blobs;
 pub mod catalogue;
 pub mod changes;
+pub mod counters;
 pub mod jobs;
 pub mod manifests;
 pub mod namespaces;

@@ -18,7 +18,7 @@ use crate::support::{
 };
 
 /// A private PostgreSQL in a temporary directory, reached through a socket there.
-struct Cluster {
+pub(crate) struct Cluster {
     dir: TempDir,
 }
 
@@ -79,7 +79,7 @@ impl Cluster {
     }
 
     /// A fresh database.
-    async fn database(&self, name: &'static str) -> String {
+    pub(crate) async fn database(&self, name: &'static str) -> String {
         let url = |database: &str| {
             format!(
                 "postgres://postgres@localhost/{database}?host={}",
@@ -111,6 +111,15 @@ impl Drop for Cluster {
             ],
         );
     }
+}
+
+/// A private PostgreSQL; none, said loudly, where it is not installed.
+pub(crate) fn cluster() -> Option<Cluster> {
+    if binaries().is_none() {
+        skip();
+        return None;
+    }
+    Some(Cluster::start())
 }
 
 /// Says, once and loudly, that half of the tests did not run.

@@ -14,6 +14,7 @@ mod engines;
 mod jobs;
 mod manifests;
 mod openapi;
+mod operations;
 mod signatures;
 mod uploads;
 mod versions;

@@ -82,7 +82,7 @@ fn complete(at: &str, method: &str, operation: &mut Value) {
                 .parse()
                 .ok()
                 .and_then(|code| StatusCode::from_u16(code).ok());
-            if response["description"] == "" {
+            if response["description"].as_str().is_none_or(str::is_empty) {
                 response["description"] =
                     status.and_then(|status| status.canonical_reason()).into();
             }

@@ -91,9 +91,13 @@ impl TestRegistry {
             .await
             .expect("the registry opens");
         let (stop, stopped) = watch::channel(false);
-        let drain = std::time::Duration::from_secs(5);
         let router = http::router(app.clone());
-        let task = Some(tokio::spawn(http::serve(listener, router, stopped, drain)));
+        let task = Some(tokio::spawn(http::serve(
+            listener,
+            router,
+            app.clone(),
+            stopped,
+        )));
         let origin = app.origin().to_owned();
         let client = reqwest::Client::new();
         let anonymous = User {
@@ -115,6 +119,21 @@ impl TestRegistry {
             },
             token,
         )
+    }
+
+    /// Another replica of the same registry, whose database must be a shared one.
+    pub(crate) async fn replica(&self) -> Self {
+        let dir = TempDir::new().expect("a directory");
+        let config = Config {
+            data: dir.path().to_owned(),
+            ..(*self.app.config).clone()
+        };
+        let (registry, _) = Self::serve(config, dir, self.seconds.clone()).await;
+        let admin = User {
+            token: self.admin.token.clone(),
+            ..registry.anonymous.clone()
+        };
+        registry.with_admin(admin)
     }
 
     /// An account with a token, and with a role in `demo` if one is given.
