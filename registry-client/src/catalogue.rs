@@ -35,8 +35,7 @@ impl Registry {
             ("limit", limit.as_str()),
             ("offset", offset.as_str()),
         ];
-        self.api(Method::GET, &["search"], &query, None::<&()>, "the search")
-            .await
+        self.get_json(&["search"], &query, "the search").await
     }
 
     /// Reads a package with its versions.
@@ -45,14 +44,8 @@ impl Registry {
     /// [`RegistryError::NotFound`] if there is none.
     pub async fn package(&self, name: &PackageName) -> Result<PackageDetail, RegistryError> {
         let path = ["packages", name.namespace().as_str(), name.name()];
-        self.api(
-            Method::GET,
-            &path,
-            &[],
-            None::<&()>,
-            &format!("package `{name}`"),
-        )
-        .await
+        self.get_json(&path, &[], &format!("package `{name}`"))
+            .await
     }
 
     /// Reads a version with all that is known of it.
@@ -72,14 +65,8 @@ impl Registry {
             "versions",
             &text,
         ];
-        self.api(
-            Method::GET,
-            &path,
-            &[],
-            None::<&()>,
-            &format!("package `{name}:{version}`"),
-        )
-        .await
+        self.get_json(&path, &[], &format!("package `{name}:{version}`"))
+            .await
     }
 
     /// Gives a package a star, or takes it back.
@@ -128,14 +115,8 @@ impl Registry {
     /// # Errors
     /// Whatever talking reports.
     pub async fn namespaces(&self) -> Result<Vec<NamespaceDetail>, RegistryError> {
-        self.api(
-            Method::GET,
-            &["namespaces"],
-            &[],
-            None::<&()>,
-            "the list of namespaces",
-        )
-        .await
+        self.get_json(&["namespaces"], &[], "the list of namespaces")
+            .await
     }
 
     /// Lists the keys that a namespace has registered.
@@ -144,14 +125,8 @@ impl Registry {
     /// [`RegistryError::NotFound`] if there is no such namespace.
     pub async fn keys(&self, namespace: &Namespace) -> Result<Vec<NamespaceKey>, RegistryError> {
         let path = ["namespaces", namespace.as_str(), "keys"];
-        self.api(
-            Method::GET,
-            &path,
-            &[],
-            None::<&()>,
-            &format!("namespace `{namespace}`"),
-        )
-        .await
+        self.get_json(&path, &[], &format!("namespace `{namespace}`"))
+            .await
     }
 
     /// Registers a public key for a namespace.
@@ -193,6 +168,16 @@ impl Registry {
         self.call(Method::DELETE, &path, &[], None::<&()>, &what)
             .await
             .map(drop)
+    }
+
+    /// Reads what is behind a path; `what` it is, for sentences.
+    async fn get_json<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        what: &str,
+    ) -> Result<T, RegistryError> {
+        self.api(Method::GET, path, query, None::<&()>, what).await
     }
 
     async fn api<B: Serialize, T: DeserializeOwned>(

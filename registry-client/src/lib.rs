@@ -9,9 +9,11 @@ pub mod auth;
 pub mod cache;
 pub mod catalogue;
 pub mod explain;
+pub mod layout;
 pub mod oci;
 pub mod pull;
 pub mod registry;
+pub mod source;
 pub mod trust;
 pub mod verify;
 
@@ -23,7 +25,9 @@ pub mod build;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cli")]
-pub mod layout;
+pub mod copy;
+#[cfg(feature = "cli")]
+pub mod export;
 #[cfg(feature = "cli")]
 pub mod pack;
 #[cfg(feature = "cli")]

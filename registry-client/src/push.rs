@@ -106,7 +106,7 @@ pub async fn push(
     let repository = RepositoryName::from(&packed.package);
     let tag = packed.version.to_string();
     let digest = packed.digest();
-    let known = published(registry, &repository, &tag).await?;
+    let known = registry.digest_of(&repository, &tag).await?;
     if let Some(published) = known.clone().filter(|published| *published != digest) {
         return Err(PushError::VersionTaken {
             package: packed.package.to_string(),
@@ -169,24 +169,6 @@ impl Pushed {
             Stored::Sent => self.sent_bytes += length,
             Stored::Skipped => self.skipped_bytes += length,
         }
-    }
-}
-
-/// The digest of what a tag names, or nothing.
-async fn published(
-    registry: &Registry,
-    repository: &RepositoryName,
-    tag: &str,
-) -> Result<Option<Digest>, RegistryError> {
-    match registry.manifest(repository, tag).await {
-        Ok(document) => Ok(Some(document.digest())),
-        // A package nobody has seen yet may be hidden or absent: both mean "go on".
-        Err(
-            RegistryError::NotFound { .. }
-            | RegistryError::LoginNeeded { .. }
-            | RegistryError::Forbidden { .. },
-        ) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

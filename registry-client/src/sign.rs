@@ -287,25 +287,7 @@ impl KeyPair {
             .annotations
             .insert(media_type::SIMPLE_SIGNING_SIGNATURE.to_owned(), signed);
         let layers: Vec<_> = earlier.into_iter().chain([layer]).collect();
-        let diff_ids: Vec<_> = layers.iter().map(|layer| layer.digest.as_str()).collect();
-        let config = canonical::to_vec(&json!({
-            "architecture": "",
-            "config": {},
-            "created": "0001-01-01T00:00:00Z",
-            "history": vec![json!({"created": "0001-01-01T00:00:00Z"}); layers.len()],
-            "os": "",
-            "rootfs": {"diff_ids": diff_ids, "type": "layers"},
-        }))?;
-        let manifest = Manifest {
-            schema_version: 2,
-            media_type: Some(media_type::OCI_MANIFEST.to_owned()),
-            artifact_type: None,
-            config: Descriptor::of(media_type::OCI_CONFIG, &config),
-            layers,
-            subject: None,
-            annotations: Annotations::new(),
-        };
-        let bytes = canonical::to_vec(&manifest)?;
+        let (bytes, config) = simple_manifest(layers)?;
         let entry = Descriptor::of(media_type::OCI_MANIFEST, &bytes);
         Ok(SignatureManifest {
             entry,
@@ -313,6 +295,31 @@ impl KeyPair {
             blobs: vec![config.into(), payload.into()],
         })
     }
+}
+
+/// The manifest behind a `.sig` tag with these layers, and its config.
+pub(crate) fn simple_manifest(
+    layers: Vec<Descriptor>,
+) -> Result<(Vec<u8>, Vec<u8>), CanonicalError> {
+    let diff_ids: Vec<_> = layers.iter().map(|layer| layer.digest.as_str()).collect();
+    let config = canonical::to_vec(&json!({
+        "architecture": "",
+        "config": {},
+        "created": "0001-01-01T00:00:00Z",
+        "history": vec![json!({"created": "0001-01-01T00:00:00Z"}); layers.len()],
+        "os": "",
+        "rootfs": {"diff_ids": diff_ids, "type": "layers"},
+    }))?;
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type: Some(media_type::OCI_MANIFEST.to_owned()),
+        artifact_type: None,
+        config: Descriptor::of(media_type::OCI_CONFIG, &config),
+        layers,
+        subject: None,
+        annotations: Annotations::new(),
+    };
+    Ok((canonical::to_vec(&manifest)?, config))
 }
 
 /// A signature, ready to be stored.

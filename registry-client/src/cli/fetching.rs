@@ -8,8 +8,10 @@ use registry_schema::Reference;
 
 use super::{failure::Failure, namespace::read_public_key, session::Session};
 use crate::{
+    layout::Layout,
     pull::{FetchedPackage, Target, fetch},
     registry::Registry,
+    source::Source,
     trust::{TrustStore, TrustedKey},
     verify::{Asked, VerifiedPackage, verify},
 };
@@ -25,11 +27,29 @@ pub(super) struct PackageArgs {
     /// Believe this public key for this once, instead of the trusted keys
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) key: Option<PathBuf>,
+    /// Read from this archive or layout folder instead of a registry; no network is used
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(super) from: Option<PathBuf>,
+}
+
+/// Where a package was read.
+pub(super) enum Origin {
+    Registry(Box<Registry>),
+    Layout(Layout),
+}
+
+impl Origin {
+    pub(super) fn source(&self) -> Source<'_> {
+        match self {
+            Self::Registry(registry) => Source::Registry(registry),
+            Self::Layout(layout) => Source::Layout(layout),
+        }
+    }
 }
 
 /// A package with a chain that holds, and what it was found in.
 pub(super) struct Fetched {
-    pub(super) registry: Registry,
+    pub(super) origin: Origin,
     pub(super) raw: FetchedPackage,
     pub(super) verified: VerifiedPackage,
 }
@@ -45,12 +65,15 @@ impl PackageArgs {
         let host = session.registry_of(&self.reference)?;
         // A damaged trust file is said before anything is fetched.
         let trust = self.trust(session, &host)?;
-        let registry = session.connect(&host)?;
-        let raw = fetch(&registry, &self.reference, self.target()).await?;
+        let origin = match &self.from {
+            Some(path) => Origin::Layout(Layout::open(path)?),
+            None => Origin::Registry(Box::new(session.connect(&host)?)),
+        };
+        let raw = fetch(origin.source(), &self.reference, self.target()).await?;
         let asked = Asked::new(&host, &self.reference, self.target());
         let verified = verify(&raw, &asked, &trust)?;
         Ok(Fetched {
-            registry,
+            origin,
             raw,
             verified,
         })

@@ -8,8 +8,12 @@ mod build;
 mod clock;
 mod completions;
 mod config;
+mod copy;
+mod copying;
+mod export;
 mod failure;
 mod fetching;
+mod import;
 mod info;
 mod init;
 mod inspect;
@@ -71,6 +75,9 @@ enum Command {
     Verify(verify::Args),
     SignFile(sign_file::Args),
     VerifyFile(verify_file::Args),
+    Copy(copy::Args),
+    Export(export::Args),
+    Import(import::Args),
     #[command(subcommand)]
     Trust(trust::Command),
     Search(search::Args),
@@ -98,6 +105,9 @@ impl Command {
             Self::Verify(args) => verify::run(&args, session).await,
             Self::SignFile(args) => sign_file::run(&args, session),
             Self::VerifyFile(args) => verify_file::run(&args, session),
+            Self::Copy(args) => copy::run(&args, session).await,
+            Self::Export(args) => export::run(&args, session).await,
+            Self::Import(args) => import::run(&args, session).await,
             Self::Trust(command) => trust::run(command, session).await,
             Self::Search(args) => search::run(&args, session).await,
             Self::Info(args) => info::run(&args, session).await,

@@ -46,7 +46,7 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
             verified.version()
         ))
     });
-    let readme = fetch_readme(&fetched.registry, &fetched.raw).await?;
+    let readme = fetch_readme(fetched.origin.source(), &fetched.raw).await?;
     write_to_dir(&folder, verified, &fetched.raw, readme.as_deref())?;
     if args.format.output == Format::Json {
         return Ok(output::json(&json!({

@@ -15,8 +15,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use self::folder::{WriteError, write_to_dir};
 use crate::{
     Explain,
+    layout::LayoutError,
     oci::{Descriptor, Index, Manifest},
-    registry::{MAX_OBJECT_BYTES, Registry, RegistryError},
+    registry::{MAX_OBJECT_BYTES, RegistryError},
+    source::{Source, SourceError},
 };
 
 /// Most signatures of one version that are read.
@@ -131,6 +133,9 @@ pub enum PullError {
     /// The registry did not give it.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// The layout does not have it.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
     /// A document is no JSON, or a member is missing or wrong.
     #[error("{which} of `{reference}` cannot be read: {reason}")]
     Malformed {
@@ -168,6 +173,7 @@ impl Explain for PullError {
     fn code(&self) -> &'static str {
         match self {
             Self::Registry(error) => error.code(),
+            Self::Layout(error) => error.code(),
             Self::Malformed { .. } => "pull::malformed",
             Self::NotAPackage { .. } => "pull::not_a_package",
             Self::NoTarget { .. } => "pull::no_target",
@@ -177,6 +183,7 @@ impl Explain for PullError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Registry(error) => error.exit_code(),
+            Self::Layout(error) => error.exit_code(),
             Self::Malformed { .. } => exit::VERIFICATION,
             Self::NotAPackage { .. } | Self::NoTarget { .. } => exit::NOT_FOUND,
         }
@@ -185,6 +192,7 @@ impl Explain for PullError {
     fn help(&self) -> Option<String> {
         Some(match self {
             Self::Registry(error) => return error.help(),
+            Self::Layout(error) => return error.help(),
             Self::Malformed { .. } => {
                 "nothing was kept; ask the publisher to publish it again".to_owned()
             }
@@ -194,17 +202,27 @@ impl Explain for PullError {
     }
 }
 
+impl From<SourceError> for PullError {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Registry(error) => Self::Registry(error),
+            SourceError::Layout(error) => Self::Layout(error),
+        }
+    }
+}
+
 /// Reads the index of what `reference` names, and its entries.
 ///
 /// # Errors
 /// [`PullError::NotAPackage`] for an image of another kind, [`PullError::Malformed`]
 /// if it cannot be read, [`PullError::Registry`] for the rest.
 pub async fn fetch_index(
-    registry: &Registry,
+    source: impl Into<Source<'_>>,
     reference: &Reference,
 ) -> Result<(Vec<u8>, Index), PullError> {
     let repository = RepositoryName::from(&reference.package);
-    let document = registry
+    let document = source
+        .into()
         .manifest(&repository, &reference.manifest_reference())
         .await?;
     let index = parse::<Index>("index", reference, &document.bytes);
@@ -253,12 +271,13 @@ pub(crate) fn object_of(manifest: &Manifest) -> Option<&Descriptor> {
 /// # Errors
 /// [`PullError`], by what is missing or broken.
 pub async fn fetch(
-    registry: &Registry,
+    source: impl Into<Source<'_>>,
     reference: &Reference,
     target: Target,
 ) -> Result<FetchedPackage, PullError> {
+    let source = source.into();
     let repository = RepositoryName::from(&reference.package);
-    let (index_bytes, index) = fetch_index(registry, reference).await?;
+    let (index_bytes, index) = fetch_index(source, reference).await?;
     let entry = entry_for(&index, &target).ok_or_else(|| PullError::NoTarget {
         reference: reference.to_string(),
         target: target.to_string(),
@@ -266,7 +285,7 @@ pub async fn fetch(
     })?;
     let digest = Digest::sha256(&index_bytes);
     let contents = async {
-        let manifest_bytes = registry.manifest_of(&repository, entry).await?;
+        let manifest_bytes = source.manifest_of(&repository, entry).await?;
         let manifest: Manifest = parse("package manifest", reference, &manifest_bytes)?;
         let layer = object_of(&manifest).ok_or_else(|| PullError::Malformed {
             which: "package manifest",
@@ -274,15 +293,15 @@ pub async fn fetch(
             reason: "no layer is an object".to_owned(),
         })?;
         let (config, object) = tokio::try_join!(
-            registry.blob(&repository, &manifest.config, MAX_MANIFEST as u64),
-            registry.blob(&repository, layer, MAX_OBJECT_BYTES),
+            source.blob(&repository, &manifest.config, MAX_MANIFEST as u64),
+            source.blob(&repository, layer, MAX_OBJECT_BYTES),
         )?;
         Ok::<_, PullError>((manifest_bytes, config, object))
     };
-    let signatures = fetch_signatures(registry, &repository, &digest);
+    let signatures = fetch_signatures(source, &repository, &digest);
     let ((manifest, config, object), signatures) = tokio::try_join!(contents, signatures)?;
     Ok(FetchedPackage {
-        registry: registry.host().to_owned(),
+        registry: source.name(),
         package: reference.package.clone(),
         target,
         index: Blob(index_bytes),
@@ -298,7 +317,7 @@ pub async fn fetch(
 /// # Errors
 /// [`PullError::Registry`] if it is promised and does not come.
 pub async fn fetch_readme(
-    registry: &Registry,
+    source: impl Into<Source<'_>>,
     fetched: &FetchedPackage,
 ) -> Result<Option<Vec<u8>>, PullError> {
     let Ok(manifest) = serde_json::from_slice::<Manifest>(&fetched.manifest.0) else {
@@ -313,7 +332,8 @@ pub async fn fetch_readme(
     };
     let repository = RepositoryName::from(&fetched.package);
     Ok(Some(
-        registry
+        source
+            .into()
             .blob(&repository, layer, MAX_README_BYTES)
             .await?
             .to_vec(),
@@ -326,16 +346,17 @@ pub async fn fetch_readme(
 /// # Errors
 /// [`PullError::Registry`] if a signature is promised and does not come as promised.
 pub async fn fetch_signatures(
-    registry: &Registry,
+    source: impl Into<Source<'_>>,
     repository: &RepositoryName,
     digest: &Digest,
 ) -> Result<Vec<FetchedSignature>, PullError> {
+    let source = source.into();
     let mut signatures = Vec::new();
-    let referrers = registry
-        .referrers(repository, digest, media_type::SIGSTORE_BUNDLE)
+    let referrers = source
+        .referrers_of_type(repository, digest, media_type::SIGSTORE_BUNDLE)
         .await?;
     for referrer in referrers.iter().take(MAX_SIGNATURES) {
-        let bytes = registry.manifest_of(repository, referrer).await?;
+        let bytes = source.manifest_of(repository, referrer).await?;
         // What is no manifest, or has no bundle, signs nothing.
         let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) else {
             continue;
@@ -346,24 +367,24 @@ pub async fn fetch_signatures(
             .filter(|layer| layer.media_type == media_type::SIGSTORE_BUNDLE)
             .take(1)
         {
-            let bundle = registry.blob(repository, layer, MAX_BUNDLE as u64).await?;
+            let bundle = source.blob(repository, layer, MAX_BUNDLE as u64).await?;
             signatures.push(FetchedSignature::Bundle(Blob(bundle.to_vec())));
         }
     }
     if signatures.is_empty() {
-        signatures = fetch_simple_signing(registry, repository, digest).await?;
+        signatures = fetch_simple_signing(source, repository, digest).await?;
     }
     Ok(signatures)
 }
 
 async fn fetch_simple_signing(
-    registry: &Registry,
+    source: Source<'_>,
     repository: &RepositoryName,
     digest: &Digest,
 ) -> Result<Vec<FetchedSignature>, PullError> {
-    let document = match registry.manifest(repository, &digest.tag(".sig")).await {
+    let document = match source.manifest(repository, &digest.tag(".sig")).await {
         Ok(document) => document,
-        Err(RegistryError::NotFound { .. }) => return Ok(Vec::new()),
+        Err(error) if error.is_missing() => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
     };
     let Ok(manifest) = serde_json::from_slice::<Manifest>(&document.bytes) else {
@@ -374,7 +395,7 @@ async fn fetch_simple_signing(
         let Some(signature) = layer.annotations.get(media_type::SIMPLE_SIGNING_SIGNATURE) else {
             continue;
         };
-        let payload = registry.blob(repository, layer, MAX_BUNDLE as u64).await?;
+        let payload = source.blob(repository, layer, MAX_BUNDLE as u64).await?;
         signatures.push(FetchedSignature::SimpleSigning {
             payload: Blob(payload.to_vec()),
             signature: signature.clone(),

@@ -8,6 +8,7 @@
 mod error;
 mod read;
 mod session;
+mod transfer;
 mod write;
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
@@ -18,7 +19,8 @@ use self::session::Session;
 pub use self::{error::RegistryError, read::Document, write::Stored};
 pub(crate) use self::{
     error::{Context, clean},
-    read::read_body,
+    read::{of_type, read_body},
+    transfer::Begun,
 };
 use crate::{
     auth::Credentials,

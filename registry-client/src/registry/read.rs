@@ -23,7 +23,29 @@ pub struct Document {
     pub media_type: String,
 }
 
+/// What is accepted as a manifest. Some registries pretend not to have what is not named.
+pub(super) const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
+    application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, \
+    application/vnd.docker.distribution.manifest.v2+json";
+
 impl Document {
+    /// A document that says its own media type, as all current ones do.
+    pub(crate) fn of(bytes: Bytes) -> Self {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Typed {
+            media_type: Option<String>,
+        }
+        let said = serde_json::from_slice::<Typed>(&bytes)
+            .ok()
+            .and_then(|typed| typed.media_type);
+        Self {
+            bytes,
+            media_type: said.unwrap_or_else(|| media_type::OCI_MANIFEST.to_owned()),
+        }
+    }
+
     /// The sha256 digest of the bytes.
     pub fn digest(&self) -> Digest {
         Digest::sha256(&self.bytes)
@@ -44,15 +66,8 @@ impl Registry {
     ) -> Result<Document, RegistryError> {
         let what = format!("`{repository}:{reference}`").replace(":sha256:", "@sha256:");
         let context = self.context(&what);
-        let accept = [
-            media_type::OCI_INDEX,
-            media_type::OCI_MANIFEST,
-            media_type::DOCKER_LIST,
-            media_type::DOCKER_MANIFEST,
-        ]
-        .join(", ");
         let path = format!("manifests/{reference}");
-        let response = self.get(repository, &path, &accept, &context).await?;
+        let response = self.get(repository, &path, MANIFESTS, &context).await?;
         let content_type = response
             .headers()
             .get(CONTENT_TYPE)
@@ -143,29 +158,21 @@ impl Registry {
         Ok(bytes)
     }
 
-    /// Lists what refers to a manifest and is or may be of one kind, by the referrers API or,
-    /// where a registry has none, by the fallback tag.
+    /// Lists what refers to a manifest, by the referrers API or, where a registry has
+    /// none, by the fallback tag.
     ///
     /// # Errors
     /// Whatever talking reports; a registry that knows of nothing gives an empty list.
-    pub async fn referrers(
+    pub async fn all_referrers(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-        artifact_type: &str,
     ) -> Result<Vec<Descriptor>, RegistryError> {
         let index = match self.referrers_api(repository, digest).await? {
             Some(index) => Some(index),
             None => self.referrers_tag(repository, digest).await?,
         };
-        let mut found = index.map(|index| index.manifests).unwrap_or_default();
-        // Some clients write no type, or the config's, into the fallback list: then
-        // only the manifest tells.
-        found.retain(|entry| match entry.artifact_type.as_deref() {
-            None | Some(media_type::OCI_EMPTY) => true,
-            Some(found) => found == artifact_type,
-        });
-        Ok(found)
+        Ok(index.map(|index| index.manifests).unwrap_or_default())
     }
 
     /// The registry's own list, or nothing if it has no referrers API.
@@ -215,7 +222,7 @@ impl Registry {
     }
 
     /// Whether a blob or manifest is there already.
-    pub(super) async fn exists(
+    pub(crate) async fn exists(
         &self,
         repository: &RepositoryName,
         path: &str,
@@ -223,7 +230,12 @@ impl Registry {
         let context = self.context(path);
         let proof = self.prove(repository.as_str(), Access::Push).await?;
         let url = format!("{}/v2/{repository}/{path}", self.base_url());
-        let request = self.http.head(url).header(ACCEPT, "*/*");
+        let accept = if path.starts_with("manifests/") {
+            MANIFESTS
+        } else {
+            "*/*"
+        };
+        let request = self.http.head(url).header(ACCEPT, accept);
         let response = apply(request, &proof)
             .send()
             .await
@@ -235,7 +247,7 @@ impl Registry {
         }
     }
 
-    async fn get(
+    pub(super) async fn get(
         &self,
         repository: &RepositoryName,
         path: &str,
@@ -258,6 +270,17 @@ impl Registry {
             .unwrap_or_default();
         Err(context.status(status.as_u16(), &words))
     }
+}
+
+/// Those of a list of referrers that are or may be of one kind.
+pub(crate) fn of_type(mut found: Vec<Descriptor>, artifact_type: &str) -> Vec<Descriptor> {
+    // Some clients write no type, or the config's, into the fallback list: then only
+    // the manifest tells.
+    found.retain(|entry| match entry.artifact_type.as_deref() {
+        None | Some(media_type::OCI_EMPTY) => true,
+        Some(found) => found == artifact_type,
+    });
+    found
 }
 
 fn parse_index(bytes: &[u8], context: &Context<'_>) -> Result<Index, RegistryError> {

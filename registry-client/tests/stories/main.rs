@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Stories of publishers and users, told through the real command.
 
+mod archive;
+mod copying;
 mod home;
 mod input;
 mod keys;
@@ -8,3 +10,4 @@ mod liar;
 mod lies;
 mod packing;
 mod publish;
+mod stage;

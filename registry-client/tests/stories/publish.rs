@@ -1,53 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Publishing to a registry and using what was published, end to end.
 
-use registry_server::{Config, Running};
-
-use crate::home::{Home, edit};
-
-/// A registry of the test's own, and its administrator's home.
-struct Stage {
-    _data: tempfile::TempDir,
-    running: Running,
-    admin: Home,
-}
-
-impl Stage {
-    async fn set() -> Self {
-        let data = tempfile::tempdir().expect("a folder");
-        let running = registry_server::start(Config::local(data.path()))
-            .await
-            .expect("a registry");
-        let admin = Home::with_registry(&running.addr.to_string());
-        Self {
-            _data: data,
-            running,
-            admin,
-        }
-    }
-
-    fn host(&self) -> String {
-        self.running.addr.to_string()
-    }
-
-    fn token(&self) -> &str {
-        self.running
-            .admin_token
-            .as_deref()
-            .expect("the first start gives a token")
-    }
-
-    /// Logs in, creates the namespace, registers a key.
-    fn opened(&self) {
-        let login = ["login", &self.host(), "--user", "admin", "--password-stdin"];
-        self.admin.run_with(&login, self.token(), &[]).exits(0);
-        self.admin.run(&["namespace", "create", "demo"]).exits(0);
-        self.admin.keygen("alice");
-        self.admin
-            .run(&["namespace", "key", "add", "demo", "alice.pub"])
-            .exits(0);
-    }
-}
+use crate::{
+    home::{Home, edit},
+    stage::Stage,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn publish_search_trust_verify_pull() {
