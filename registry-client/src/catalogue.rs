@@ -171,7 +171,7 @@ impl Registry {
     }
 
     /// Reads what is behind a path; `what` it is, for sentences.
-    async fn get_json<T: DeserializeOwned>(
+    pub(crate) async fn get_json<T: DeserializeOwned>(
         &self,
         path: &[&str],
         query: &[(&str, &str)],
@@ -180,7 +180,7 @@ impl Registry {
         self.api(Method::GET, path, query, None::<&()>, what).await
     }
 
-    async fn api<B: Serialize, T: DeserializeOwned>(
+    pub(crate) async fn api<B: Serialize, T: DeserializeOwned>(
         &self,
         method: Method,
         path: &[&str],
@@ -193,7 +193,7 @@ impl Registry {
             .map_err(|error| self.context(what).malformed(error.to_string()))
     }
 
-    async fn call<B: Serialize>(
+    pub(crate) async fn call<B: Serialize>(
         &self,
         method: Method,
         path: &[&str],

@@ -8,7 +8,9 @@
 pub mod auth;
 pub mod cache;
 pub mod catalogue;
+pub mod copy;
 pub mod explain;
+pub mod federation;
 pub mod layout;
 pub mod oci;
 pub mod pull;
@@ -24,8 +26,6 @@ mod token;
 pub mod build;
 #[cfg(feature = "cli")]
 pub mod cli;
-#[cfg(feature = "cli")]
-pub mod copy;
 #[cfg(feature = "cli")]
 pub mod export;
 #[cfg(feature = "cli")]

@@ -7,8 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use registry_schema::Digest;
+use registry_schema::{
+    Digest,
+    canonical::{self, CanonicalError},
+    media_type,
+};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// Annotations, sorted so that they print the same way every time.
 pub type Annotations = BTreeMap<String, String>;
@@ -100,4 +105,29 @@ pub struct Manifest {
     /// Annotations of the whole.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: Annotations,
+}
+
+/// The manifest behind a `.sig` tag with these layers, and its config.
+pub(crate) fn simple_manifest(
+    layers: Vec<Descriptor>,
+) -> Result<(Vec<u8>, Vec<u8>), CanonicalError> {
+    let diff_ids: Vec<_> = layers.iter().map(|layer| layer.digest.as_str()).collect();
+    let config = canonical::to_vec(&json!({
+        "architecture": "",
+        "config": {},
+        "created": "0001-01-01T00:00:00Z",
+        "history": vec![json!({"created": "0001-01-01T00:00:00Z"}); layers.len()],
+        "os": "",
+        "rootfs": {"diff_ids": diff_ids, "type": "layers"},
+    }))?;
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type: Some(media_type::OCI_MANIFEST.to_owned()),
+        artifact_type: None,
+        config: Descriptor::of(media_type::OCI_CONFIG, &config),
+        layers,
+        subject: None,
+        annotations: Annotations::new(),
+    };
+    Ok((canonical::to_vec(&manifest)?, config))
 }

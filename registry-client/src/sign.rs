@@ -19,7 +19,6 @@ use registry_schema::{
         pre_authentication_encoding,
     },
 };
-use serde_json::json;
 use sigstore::{
     crypto::{
         SigningScheme,
@@ -31,7 +30,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Explain, file,
-    oci::{Annotations, Descriptor, Manifest},
+    oci::{Annotations, Descriptor, Manifest, simple_manifest},
 };
 
 /// Largest private key file that is read, in bytes.
@@ -295,31 +294,6 @@ impl KeyPair {
             blobs: vec![config.into(), payload.into()],
         })
     }
-}
-
-/// The manifest behind a `.sig` tag with these layers, and its config.
-pub(crate) fn simple_manifest(
-    layers: Vec<Descriptor>,
-) -> Result<(Vec<u8>, Vec<u8>), CanonicalError> {
-    let diff_ids: Vec<_> = layers.iter().map(|layer| layer.digest.as_str()).collect();
-    let config = canonical::to_vec(&json!({
-        "architecture": "",
-        "config": {},
-        "created": "0001-01-01T00:00:00Z",
-        "history": vec![json!({"created": "0001-01-01T00:00:00Z"}); layers.len()],
-        "os": "",
-        "rootfs": {"diff_ids": diff_ids, "type": "layers"},
-    }))?;
-    let manifest = Manifest {
-        schema_version: 2,
-        media_type: Some(media_type::OCI_MANIFEST.to_owned()),
-        artifact_type: None,
-        config: Descriptor::of(media_type::OCI_CONFIG, &config),
-        layers,
-        subject: None,
-        annotations: Annotations::new(),
-    };
-    Ok((canonical::to_vec(&manifest)?, config))
 }
 
 /// A signature, ready to be stored.

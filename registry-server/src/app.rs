@@ -15,7 +15,7 @@ use crate::{
     http::{limit::Limits, tls::Tls},
     index::Index,
     metrics::Metrics,
-    service::{cache::Reads, token::BearerKey, upload::Sessions},
+    service::{cache::Reads, mirror::Remotes, token::BearerKey, upload::Sessions},
     store::Db,
 };
 
@@ -54,6 +54,8 @@ pub struct App {
     pub tls: Option<Arc<Tls>>,
     /// Whether the registry was told to stop.
     pub stopping: Arc<AtomicBool>,
+    /// Other registries, and where else connections may go.
+    pub remotes: Arc<Remotes>,
 }
 
 impl App {

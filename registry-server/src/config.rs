@@ -176,6 +176,18 @@ pub struct Config {
         default_value_t = 86_400
     )]
     pub upload_seconds: u32,
+    /// Private networks that mirrors and webhooks may reach, as `10.0.0.0/8`; there also
+    /// without encryption
+    #[arg(
+        long,
+        env = "BPFPKG_SERVER_ALLOW_PRIVATE",
+        value_name = "NETWORK",
+        value_delimiter = ','
+    )]
+    pub allow_private: Vec<Network>,
+    /// Logins for registries that are mirrored, a file as `docker login` writes it
+    #[arg(long, env = "BPFPKG_SERVER_UPSTREAM_LOGINS", value_name = "FILE")]
+    pub upstream_logins: Option<PathBuf>,
     /// Seconds to let running requests end after SIGTERM
     #[arg(
         long,

@@ -18,7 +18,13 @@ use crate::{
     },
     index::Index,
     job,
-    service::{ServiceError, catalogue, start as first, token::BearerKey},
+    service::{
+        ServiceError, catalogue,
+        mirror::Remotes,
+        outbound::{Outbound, SystemLookup},
+        start as first,
+        token::BearerKey,
+    },
     store::{Db, StoreError},
 };
 
@@ -164,6 +170,8 @@ pub async fn open(
     let index = Index::open(&config.data.join("index")).map_err(ServiceError::from)?;
     let secret = first::secret(&db, &random, "bearer-key").await?;
     let pull_salt = first::secret(&db, &random, "pull-salt").await?;
+    let outbound = Outbound::new(&config.allow_private, Arc::new(SystemLookup));
+    let remotes = Remotes::new(outbound, config.upstream_logins.clone());
     let app = App {
         config: Arc::new(config),
         public_url: Arc::new(public_url),
@@ -181,6 +189,7 @@ pub async fn open(
         limits: Arc::new(limits),
         tls: tls.map(Arc::new),
         stopping: Arc::default(),
+        remotes: Arc::new(remotes),
     };
     catalogue::reconcile(&app).await?;
     let admin_token = first::first_token(&app).await?;

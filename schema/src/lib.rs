@@ -9,6 +9,7 @@ pub mod audit;
 pub mod canonical;
 pub mod digest;
 pub mod exit;
+pub mod federation;
 pub mod hook;
 pub mod kernel;
 pub mod manifest;

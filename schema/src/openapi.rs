@@ -54,4 +54,12 @@ bodies![
     crate::api::Stars,
     crate::api::VersionDetail,
     crate::audit::AuditPage,
+    crate::federation::CreatedWebhook,
+    crate::federation::Delivery,
+    crate::federation::Foreign,
+    crate::federation::NewForeign,
+    crate::federation::NewUpstreams,
+    crate::federation::NewWebhook,
+    crate::federation::Upstream,
+    crate::federation::Webhook,
 ];

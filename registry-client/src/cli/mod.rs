@@ -12,6 +12,7 @@ mod copy;
 mod copying;
 mod export;
 mod failure;
+mod federation;
 mod fetching;
 mod import;
 mod info;

@@ -12,6 +12,7 @@ use registry_schema::{
 
 use super::{
     failure::Failure,
+    federation,
     output::{self, Format, FormatArg},
     session::Session,
 };
@@ -36,6 +37,10 @@ pub(super) enum Command {
     /// Register, list and take back public keys
     #[command(subcommand)]
     Key(KeyCommand),
+    Mirror(federation::MirrorArgs),
+    Foreign(federation::ForeignArgs),
+    #[command(subcommand)]
+    Webhook(federation::WebhookCommand),
 }
 
 /// Register, list and take back public keys
@@ -111,6 +116,9 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<(), Failu
                 .collect();
             output::table(&["NAMESPACE", "VISIBILITY", "PACKAGES"], &rows)?;
         }
+        Command::Mirror(args) => federation::mirror(&args, &registry).await?,
+        Command::Foreign(args) => federation::foreign(&args, session, &registry).await?,
+        Command::Webhook(command) => federation::webhook(&command, session, &registry).await?,
         Command::Key(KeyCommand::Add { namespace, file }) => {
             let added = registry
                 .add_key(&namespace, &read_public_key(&file)?.to_pem())

@@ -27,9 +27,8 @@ pub use self::{
 };
 use crate::{
     Explain,
-    oci::Manifest,
+    oci::{Manifest, simple_manifest},
     registry::{Begun, Registry, RegistryError, Stored},
-    sign,
     source::{Source, SourceError},
 };
 
@@ -367,7 +366,7 @@ impl Copy<'_> {
         if layers.len() == copied {
             return Ok(None);
         }
-        let (manifest, config) = sign::simple_manifest(layers)?;
+        let (manifest, config) = simple_manifest(layers)?;
         let digest = Digest::sha256(&config);
         self.registry
             .push_blob(self.to, &digest, config.into())

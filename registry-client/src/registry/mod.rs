@@ -47,6 +47,9 @@ pub struct ConnectOptions {
     pub timeout: Duration,
     /// Where blobs are kept, so that none is fetched twice.
     pub cache: Option<Cache>,
+    /// The HTTP client to read with, for who must say where connections may go; one is
+    /// made if absent. It then does not follow a registry to a bare address for its login.
+    pub client: Option<reqwest::Client>,
 }
 
 impl Default for ConnectOptions {
@@ -57,6 +60,7 @@ impl Default for ConnectOptions {
             credentials: None,
             timeout: Duration::from_secs(30),
             cache: None,
+            client: None,
         }
     }
 }
@@ -69,6 +73,7 @@ pub struct Registry {
     timeout: Duration,
     cache: Option<Cache>,
     http: reqwest::Client,
+    guarded: bool,
     uploads: oci_client::Client,
     challenge: tokio::sync::OnceCell<Option<Challenge>>,
     sessions: Mutex<HashMap<(String, Access), Session>>,
@@ -84,16 +89,20 @@ impl Registry {
     pub fn connect(host: &str, options: &ConnectOptions) -> Result<Self, RegistryError> {
         check_host(host)?;
         let plain = options.plain_http || (is_loopback(host) && !options.encrypted_loopback);
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("bpfpkg/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(options.timeout.min(Duration::from_secs(10)))
-            .read_timeout(options.timeout)
-            .https_only(!plain)
-            .redirect(reqwest::redirect::Policy::limited(5))
-            .build()
-            .map_err(|error| RegistryError::Setup {
-                reason: clean(&error.to_string()),
-            })?;
+        let setup = |error: &dyn std::fmt::Display| RegistryError::Setup {
+            reason: clean(&error.to_string()),
+        };
+        let http = match &options.client {
+            Some(client) => client.clone(),
+            None => reqwest::Client::builder()
+                .user_agent(concat!("bpfpkg/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(options.timeout.min(Duration::from_secs(10)))
+                .read_timeout(options.timeout)
+                .https_only(!plain)
+                .redirect(reqwest::redirect::Policy::limited(5))
+                .build()
+                .map_err(|error| setup(&error))?,
+        };
         let uploads = oci_client::Client::try_from(oci_client::client::ClientConfig {
             protocol: if plain {
                 oci_client::client::ClientProtocol::Http
@@ -105,15 +114,14 @@ impl Registry {
             user_agent: concat!("bpfpkg/", env!("CARGO_PKG_VERSION")),
             ..Default::default()
         })
-        .map_err(|error| RegistryError::Setup {
-            reason: clean(&error.to_string()),
-        })?;
+        .map_err(|error| setup(&error))?;
         Ok(Self {
             host: host.to_owned(),
             plain,
             credentials: options.credentials.clone(),
             timeout: options.timeout,
             cache: options.cache.clone(),
+            guarded: options.client.is_some(),
             http,
             uploads,
             challenge: tokio::sync::OnceCell::new(),

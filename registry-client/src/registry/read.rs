@@ -221,6 +221,37 @@ impl Registry {
         }
     }
 
+    /// The digest of what a tag names by the registry's word, or nothing if there is no
+    /// such tag. Where the registry does not say it, the manifest is read.
+    ///
+    /// # Errors
+    /// Whatever talking reports.
+    pub async fn digest_at(
+        &self,
+        repository: &RepositoryName,
+        tag: &str,
+    ) -> Result<Option<Digest>, RegistryError> {
+        let what = format!("`{repository}:{tag}`");
+        let context = self.context(&what);
+        let proof = self.prove(repository.as_str(), Access::Pull).await?;
+        let url = format!("{}/v2/{repository}/manifests/{tag}", self.base_url());
+        let request = self.http.head(url).header(ACCEPT, MANIFESTS);
+        let response = apply(request, &proof)
+            .send()
+            .await
+            .map_err(|error| context.transport(&error))?;
+        let said = response
+            .headers()
+            .get("docker-content-digest")
+            .and_then(|value| value.to_str().ok()?.parse().ok());
+        match response.status() {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if !status.is_success() => Err(context.status(status.as_u16(), b"")),
+            _ if said.is_some() => Ok(said),
+            _ => Ok(Some(self.manifest(repository, tag).await?.digest())),
+        }
+    }
+
     /// Whether a blob or manifest is there already.
     pub(crate) async fn exists(
         &self,

@@ -144,6 +144,10 @@ impl Registry {
             .map_err(|error| context.malformed(format!("token address: {error}")))?;
         let host = url.host_str().unwrap_or_default();
         // A password goes in the clear only where the whole conversation does.
+        let bare = !matches!(url.host(), Some(url::Host::Domain(_)));
+        if self.guarded && bare && !self.same_host(host) {
+            return Err(context.malformed("it wants the login at a bare address"));
+        }
         if url.scheme() != "https" && !(self.plain && (is_loopback(host) || self.same_host(host))) {
             return Err(RegistryError::InsecureRealm {
                 registry: self.host.clone(),

@@ -341,7 +341,12 @@ async fn a_version_travels_in_a_file_and_is_verified_without_a_network() {
     );
     assert_eq!(Digest::sha256(&skopeo.stdout).as_str(), digest);
 
-    // Into a registry on the other side, compressed on the way.
+    imported(archive, key, &second, &digest, &there).await;
+    second.running.shutdown().await;
+}
+
+/// Into a registry on the other side, compressed on the way.
+async fn imported(archive: &str, key: &str, second: &Stage, digest: &str, there: &[String]) {
     let gzip = Command::new("gzip")
         .args(["-k", archive])
         .status()
@@ -361,10 +366,9 @@ async fn a_version_travels_in_a_file_and_is_verified_without_a_network() {
         .admin
         .run(&["import", &compressed, "--to", &second.host()])
         .exits(0);
-    assert_eq!(referrers(&second.host(), &digest).await, there);
+    assert_eq!(referrers(&second.host(), digest).await, there);
     second
         .admin
         .run(&["verify", "demo/counter:0.1.0", "--key", key])
         .exits(0);
-    second.running.shutdown().await;
 }

@@ -8,6 +8,7 @@ mod input;
 mod keys;
 mod liar;
 mod lies;
+mod mirror;
 mod packing;
 mod publish;
 mod stage;

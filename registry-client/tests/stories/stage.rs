@@ -14,23 +14,33 @@ use crate::home::Home;
 
 /// A registry of the test's own, and its administrator's home.
 pub(crate) struct Stage {
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
     pub(crate) running: Running,
     pub(crate) admin: Home,
 }
 
 impl Stage {
     pub(crate) async fn set() -> Self {
+        Self::set_with(|config| config).await
+    }
+
+    /// The same, started in another way.
+    pub(crate) async fn set_with(change: impl FnOnce(Config) -> Config) -> Self {
         let data = tempfile::tempdir().expect("a folder");
-        let running = registry_server::start(Config::local(data.path()))
+        let running = registry_server::start(change(Config::local(data.path())))
             .await
             .expect("a registry");
         let admin = Home::with_registry(&running.addr.to_string());
         Self {
-            _data: data,
+            data,
             running,
             admin,
         }
+    }
+
+    /// Where the registry keeps its data.
+    pub(crate) fn data(&self) -> &std::path::Path {
+        self.data.path()
     }
 
     pub(crate) fn host(&self) -> String {

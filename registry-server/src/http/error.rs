@@ -13,14 +13,20 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use registry_schema::api::{PROBLEM, Problem};
+use registry_client::Explain;
+use registry_schema::{
+    api::{PROBLEM, Problem},
+    exit,
+};
 use serde_json::json;
 
 use super::{layers::RequestId, web};
 use crate::{
     app::App,
     blob::BlobError,
-    service::{ServiceError, document::DocumentError},
+    service::{
+        ServiceError, document::DocumentError, mirror::UpstreamError, webhook::WebhookError,
+    },
 };
 
 /// The kind of an answer to credentials that are not good.
@@ -140,6 +146,12 @@ fn status(error: &ServiceError) -> StatusCode {
         | E::LatestIsVirtual { .. }
         | E::Published { .. } => StatusCode::CONFLICT,
         E::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+        E::Upstream(error) => status_of_upstream(error),
+        E::Webhook(error) => match **error {
+            WebhookError::Unknown { .. } => StatusCode::NOT_FOUND,
+            WebhookError::TooMany(_) => StatusCode::CONFLICT,
+            WebhookError::Outbound(_) | WebhookError::Event(_) => StatusCode::BAD_REQUEST,
+        },
         E::Offset { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
         E::Document(DocumentError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
         E::Name(_)
@@ -150,6 +162,18 @@ fn status(error: &ServiceError) -> StatusCode {
         | E::ManifestDigest(_)
         | E::ReferenceUnknown { .. }
         | E::ReferenceSize { .. } => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn status_of_upstream(error: &UpstreamError) -> StatusCode {
+    match error {
+        UpstreamError::Copy(error) if error.exit_code() == exit::NOT_FOUND => StatusCode::NOT_FOUND,
+        UpstreamError::Copy(_) => StatusCode::BAD_GATEWAY,
+        UpstreamError::Outbound(_)
+        | UpstreamError::TooMany { .. }
+        | UpstreamError::TagSeconds { .. }
+        | UpstreamError::Place { .. }
+        | UpstreamError::NoVersion { .. } => StatusCode::BAD_REQUEST,
     }
 }
 
@@ -177,6 +201,8 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
         E::Index(_) => ("index", "UNSUPPORTED"),
         E::Audit(_) => ("audit", "UNSUPPORTED"),
         E::Blob(blob) => codes_of_blob(blob),
+        E::Upstream(_) => ("upstream", "UNSUPPORTED"),
+        E::Webhook(_) => ("webhook", "UNSUPPORTED"),
         E::Name(_) | E::AccountName(_) => ("name-invalid", "NAME_INVALID"),
         E::Signature(_) => ("key-invalid", "UNSUPPORTED"),
         E::BadCredentials => (WRONG_CREDENTIALS, "UNAUTHORIZED"),
@@ -225,7 +251,8 @@ fn internal(error: &ServiceError) -> String {
     tracing::error!(%error, "request failed");
     match error {
         ServiceError::Blob(BlobError::Unsafe | BlobError::Damaged { .. })
-        | ServiceError::Unavailable(_) => error.to_string(),
+        | ServiceError::Unavailable(_)
+        | ServiceError::Upstream(_) => error.to_string(),
         ServiceError::Store(_) => {
             "the registry cannot use its database now; try again shortly".to_owned()
         }

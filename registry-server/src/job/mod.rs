@@ -5,6 +5,7 @@
 //! A new job is a file with a function `job() -> Job`, and a line in [`all`].
 
 pub mod uploads;
+pub mod webhooks;
 
 use std::{pin::Pin, time::Duration};
 
@@ -36,7 +37,7 @@ pub struct Job {
 
 /// Every job of the registry.
 pub fn all(_app: &App) -> Vec<Job> {
-    vec![uploads::job()]
+    vec![uploads::job(), webhooks::job()]
 }
 
 /// Runs all jobs until told to stop. What is running then is given up where it waits.

@@ -9,7 +9,9 @@ use registry_schema::{
     signature::{Fingerprint, SignatureError},
 };
 
-use super::{document::DocumentError, publish::PublishError};
+use super::{
+    document::DocumentError, mirror::UpstreamError, publish::PublishError, webhook::WebhookError,
+};
 use crate::{blob::BlobError, index::IndexError, store::StoreError};
 
 /// The one error of the service layer; `http/error.rs` gives it a status code.
@@ -128,6 +130,12 @@ pub enum ServiceError {
         repository: RepositoryName,
         name: String,
     },
+    /// Another registry is refused, or refuses.
+    #[error(transparent)]
+    Upstream(Box<UpstreamError>),
+    /// A webhook is refused.
+    #[error(transparent)]
+    Webhook(Box<WebhookError>),
     /// The index is no version of the package.
     #[error(transparent)]
     Publish(PublishError),

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Manifests: put, get, delete, and who refers to them.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 use registry_schema::{
     Digest,
     name::{RepositoryName, Tag},
@@ -9,6 +12,7 @@ use registry_schema::{
 use super::{
     ServiceError,
     access::{self, Action, Caller},
+    audit,
     cache::ManifestKey,
     document::{Document, DocumentError},
     publish::{self, Publish},
@@ -42,6 +46,17 @@ pub struct NewManifest {
     pub digest: Option<Digest>,
     /// The tags to set.
     pub tags: Vec<Tag>,
+    /// What is known of it beside its bytes.
+    pub given: Given,
+}
+
+/// What a mirror knows of a manifest beside its bytes.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// Objects that are looked at and not kept.
+    pub objects: BTreeMap<Digest, Bytes>,
+    /// Whether it stays out of the catalogue, whatever its tag says.
+    pub unlisted: bool,
 }
 
 /// A stored manifest.
@@ -98,10 +113,15 @@ pub async fn put(
         tag::check(&mut tx, repository, tag, &digest, &document).await?;
         store::tags::set(&mut tx, repository, tag, &digest, now).await?;
     }
-    if let Some(publish) = &publish {
-        publish.commit(app, &mut tx).await?;
-    }
+    let published = match &publish {
+        Some(publish) if publish.commit(app, &mut tx).await? => Some(publish),
+        _ => None,
+    };
     signature::record(app, &mut tx, repository, &digest, signatures).await?;
+    if let Some(publish) = published {
+        let (subject, detail) = publish.entry();
+        audit::append(app, &mut tx, caller, "version.publish", &subject, detail).await?;
+    }
     tx.commit().await?;
     app.metrics.received(manifest.body.len() as u64);
     publish.iter().for_each(Publish::log);
@@ -124,7 +144,14 @@ async fn check_references(
         .chain(&document.layers)
         .filter(|blob| !blob.is_foreign())
     {
-        match store::blobs::size_in(tx, repository, &blob.digest).await? {
+        let size = match store::blobs::size_in(tx, repository, &blob.digest).await? {
+            // It may be known to be elsewhere.
+            None => store::upstreams::find_in(tx, repository, &blob.digest)
+                .await?
+                .map(|remote| remote.size_bytes),
+            size => size,
+        };
+        match size {
             None => {
                 let digest = blob.digest.clone();
                 return Err(ServiceError::ReferenceUnknown {

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use registry_schema::{
     Digest, PackageManifest,
     manifest::MAX_MANIFEST as MAX_CONFIG,
@@ -15,6 +16,7 @@ use registry_schema::{
     name::RepositoryName,
     profile::{Finding, Severity},
 };
+use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::{
@@ -112,7 +114,10 @@ pub(super) async fn prepare(
     let Some(package) = repository.package() else {
         return Ok(None);
     };
-    if !document.is_index || document.artifact_type.as_deref() != Some(media_type::PACKAGE) {
+    if manifest.given.unlisted
+        || !document.is_index
+        || document.artifact_type.as_deref() != Some(media_type::PACKAGE)
+    {
         return Ok(None);
     }
     let Some(version) = manifest
@@ -134,7 +139,7 @@ pub(super) async fn prepare(
     }
     let mut objects = Vec::new();
     for carried in &contents.objects {
-        objects.push(inspect(app, &contents.config, carried).await?);
+        objects.push(inspect(app, &contents.config, carried, &manifest.given.objects).await?);
     }
     Ok(Some(Publish {
         new: NewVersion {
@@ -151,8 +156,9 @@ pub(super) async fn prepare(
 }
 
 impl Publish {
-    /// Writes the rows of the catalogue; a version that is there already stays as it is.
-    pub(super) async fn commit(&self, app: &App, tx: &mut Tx) -> Result<(), ServiceError> {
+    /// Writes the rows of the catalogue, and says whether it did; a version that is there
+    /// already stays as it is.
+    pub(super) async fn commit(&self, app: &App, tx: &mut Tx) -> Result<bool, ServiceError> {
         let (package, now) = (&self.new.package, app.clock.now());
         // The tag was checked in this transaction: if there is a version, it is this one.
         if store::packages::index_of(tx, package, &self.new.version)
@@ -162,8 +168,15 @@ impl Publish {
             super::limit::publish(app, tx, &self.new.published_by).await?;
             store::packages::insert_version(tx, &self.new, now).await?;
             store::changes::append(tx, package, now).await?;
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
+    }
+
+    /// What the audit log says of it: subject and detail.
+    pub(super) fn entry(&self) -> (String, Value) {
+        let subject = format!("{}:{}", self.new.package, self.new.version);
+        (subject, json!({"digest": self.new.index_digest}))
     }
 
     /// Tells the log.
@@ -326,6 +339,7 @@ async fn inspect(
     app: &App,
     config: &PackageManifest,
     carried: &Carried,
+    given: &BTreeMap<Digest, Bytes>,
 ) -> Result<NewObject, ServiceError> {
     let Carried {
         target,
@@ -334,10 +348,11 @@ async fn inspect(
     } = carried;
     let digest = &object.digest;
     let (profile, findings) = if matches!(target.as_str(), "bpfel" | "bpfeb") {
-        let bytes = app
-            .blobs
-            .read(digest, bpf_object::limits::OBJECT_BYTES as u64)
-            .await?;
+        let limit = bpf_object::limits::OBJECT_BYTES as u64;
+        let bytes = match given.get(digest) {
+            Some(bytes) => bytes.clone(),
+            None => app.blobs.read(digest, limit).await?,
+        };
         let config = config.clone();
         let unreadable = |reason| PublishError::Object {
             digest: digest.clone(),
@@ -365,12 +380,12 @@ async fn inspect(
         manifest_digest: manifest.clone(),
         object_digest: digest.clone(),
         size_bytes: object.size,
-        profile: json(&profile),
-        findings: json(&findings),
+        profile: text(&profile),
+        findings: text(&findings),
     })
 }
 
-fn json<T: serde::Serialize>(value: &T) -> String {
+fn text<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| unreachable!("plain data has a JSON form"))
 }
 

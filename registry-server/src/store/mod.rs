@@ -36,6 +36,7 @@ pub mod blobs;
 pub mod catalogue;
 pub mod changes;
 pub mod counters;
+pub mod feed;
 pub mod jobs;
 pub mod manifests;
 pub mod namespaces;
@@ -46,6 +47,8 @@ pub mod signatures;
 pub mod tags;
 pub mod tokens;
 pub mod uploads;
+pub mod upstreams;
+pub mod webhooks;
 
 /// How long a writer waits for another before it gives up.
 const BUSY: Duration = Duration::from_secs(20);

@@ -18,3 +18,4 @@ mod operations;
 mod signatures;
 mod uploads;
 mod versions;
+mod webhooks;

@@ -10,6 +10,8 @@ mod openapi;
 mod package;
 pub(super) mod search;
 mod star;
+mod upstream;
+mod webhook;
 
 use axum::{Router, extract::DefaultBodyLimit, routing::get};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -40,4 +42,10 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(namespace::show))
         .routes(routes!(key::list, key::add))
         .routes(routes!(key::remove))
+        .routes(routes!(upstream::list, upstream::set))
+        .routes(routes!(upstream::list_foreign))
+        .routes(routes!(webhook::list, webhook::create))
+        .routes(routes!(webhook::delete))
+        .routes(routes!(webhook::test))
+        .routes(routes!(webhook::deliveries))
 }

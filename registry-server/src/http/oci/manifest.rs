@@ -116,6 +116,7 @@ pub(super) async fn put(
             media_type,
             digest,
             tags,
+            given: manifest::Given::default(),
         },
     )
     .await?;

@@ -6,6 +6,7 @@ mod manifest;
 pub mod path;
 pub mod range;
 mod referrers;
+mod remote;
 mod tag;
 pub mod token;
 mod upload;
@@ -44,7 +45,7 @@ pub async fn dispatch(
     };
     let (label, scope) = (label(&resource), scope(&resource, &request.method));
     let answer = match caller {
-        Ok(caller) => route(app, caller, resource, &request, body).await,
+        Ok(caller) => remote::serve(app, caller, resource, &request, body).await,
         Err(failure) => Err(failure),
     };
     let mut response = match answer {

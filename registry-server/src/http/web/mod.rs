@@ -6,6 +6,7 @@
 mod api;
 mod asset;
 mod error;
+mod feed;
 mod format;
 mod home;
 mod layout;
@@ -49,6 +50,9 @@ pub fn routes() -> Router<App> {
         .route("/packages/{namespace}", get(namespace::show))
         .route("/packages/{namespace}/{name}", get(package::show_latest))
         .route("/packages/{namespace}/{name}/{version}", get(package::show))
+        .route("/feed.atom", get(feed::everything))
+        .route("/feeds/{namespace}", get(feed::namespace))
+        .route("/feeds/{namespace}/{name}", get(feed::package))
         .route("/static/{stamp}/{file}", get(asset::show))
         .layer(middleware::from_fn(protected))
 }
