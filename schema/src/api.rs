@@ -161,6 +161,9 @@ pub struct VersionDetail {
     pub readme: String,
     /// Stars of the package.
     pub stars: u64,
+    /// Where its objects are, `host/repository`, if they are in another registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 /// What was derived from the object for one target.

@@ -112,6 +112,8 @@ fn show_version(detail: &VersionDetail) -> Result<(), Failure> {
     } else {
         signers.into_iter().collect::<Vec<_>>().join(", ")
     };
+    let place = detail.place.as_ref();
+    let size = format!("{} bytes", detail.size);
     output::fields(&[
         (
             "package",
@@ -136,7 +138,10 @@ fn show_version(detail: &VersionDetail) -> Result<(), Failure> {
                 .unwrap_or_else(|| "no source".to_owned()),
         ),
         ("digest", detail.summary.digest.to_string()),
-        ("size", format!("{} bytes", detail.size)),
+        (
+            "size",
+            place.map_or_else(|| size.clone(), |place| format!("{size}, kept at {place}")),
+        ),
         ("pulls", detail.summary.pulls.to_string()),
         ("stars", detail.stars.to_string()),
     ])?;

@@ -74,6 +74,8 @@ pub struct Registry {
     cache: Option<Cache>,
     http: reqwest::Client,
     guarded: bool,
+    /// Whether another registry has led here: it may not lead on.
+    led: bool,
     uploads: oci_client::Client,
     challenge: tokio::sync::OnceCell<Option<Challenge>>,
     sessions: Mutex<HashMap<(String, Access), Session>>,
@@ -122,6 +124,7 @@ impl Registry {
             timeout: options.timeout,
             cache: options.cache.clone(),
             guarded: options.client.is_some(),
+            led: false,
             http,
             uploads,
             challenge: tokio::sync::OnceCell::new(),

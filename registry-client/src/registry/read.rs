@@ -8,7 +8,7 @@ use reqwest::{
     header::{ACCEPT, CONTENT_TYPE},
 };
 
-use super::{Context, MAX_MANIFEST_BYTES, Registry, RegistryError, session::apply};
+use super::{ConnectOptions, Context, MAX_MANIFEST_BYTES, Registry, RegistryError, session::apply};
 use crate::{
     oci::{Descriptor, Index},
     token::Access,
@@ -296,10 +296,46 @@ impl Registry {
         if status.is_success() {
             return Ok(response);
         }
+        if status == StatusCode::UNAUTHORIZED
+            && let Some((there, repository, path)) = self.elsewhere(response.url())?
+        {
+            return Box::pin(there.get(&repository, &path, accept, context)).await;
+        }
         let words = read_body(response, MAX_MANIFEST_BYTES, context)
             .await
             .unwrap_or_default();
         Err(context.status(status.as_u16(), &words))
+    }
+
+    /// The registry that a redirect has led to, and what is wanted there. It may ask even
+    /// nobody in particular to fetch a token first, as it would if it were asked itself.
+    fn elsewhere(
+        &self,
+        url: &url::Url,
+    ) -> Result<Option<(Self, RepositoryName, String)>, RegistryError> {
+        let authority = url.authority();
+        let parts = url
+            .path()
+            .strip_prefix("/v2/")
+            .and_then(|path| path.split_once("/blobs/"));
+        let Some((Ok(repository), Ok(digest))) =
+            parts.map(|(name, digest)| (name.parse(), digest.parse::<Digest>()))
+        else {
+            return Ok(None);
+        };
+        if self.led || authority == self.host || authority.contains('@') {
+            return Ok(None);
+        }
+        let options = ConnectOptions {
+            plain_http: url.scheme() == "http",
+            encrypted_loopback: url.scheme() == "https",
+            timeout: self.timeout,
+            client: Some(self.http.clone()),
+            ..ConnectOptions::default()
+        };
+        let mut there = Self::connect(authority, &options)?;
+        there.led = true;
+        Ok(Some((there, repository, format!("blobs/{digest}"))))
     }
 }
 

@@ -338,3 +338,32 @@ fn a_bomb_is_stopped_while_it_unpacks() {
         .to_string();
     assert!(said.contains("200 times"), "{said}");
 }
+
+#[test]
+fn an_archive_with_any_byte_changed_is_refused_or_says_the_truth() {
+    let bytes = Tar::layout().end();
+    let right = open(&bytes).expect("the harmless one").roots().to_vec();
+    for at in 0..bytes.len() {
+        for flip in [1, 0x80] {
+            let mut changed = bytes.clone();
+            changed[at] ^= flip;
+            let Ok(layout) = open(&changed) else {
+                continue;
+            };
+            for root in layout.roots() {
+                assert!(
+                    right
+                        .iter()
+                        .any(|one| one.entry.digest == root.entry.digest)
+                );
+                let content = layout
+                    .bytes(&root.entry.digest, 1 << 20)
+                    .expect("the content");
+                root.entry
+                    .digest
+                    .check(&content)
+                    .expect("it is what its digest says");
+            }
+        }
+    }
+}

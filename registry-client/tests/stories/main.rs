@@ -3,6 +3,7 @@
 
 mod archive;
 mod copying;
+mod gate;
 mod home;
 mod input;
 mod keys;

@@ -7,6 +7,7 @@ use registry_client::registry::{ConnectOptions, Registry};
 use registry_schema::{Digest, name::RepositoryName};
 
 use crate::{
+    gate::Gate,
     home::Home,
     liar::{Answer, Liar, packed},
     stage::{Plain, Stage},
@@ -291,6 +292,32 @@ async fn a_foreign_version_is_listed_and_its_bytes_stay_where_they_are() {
         .json();
     assert_eq!(verified["digest"], digest.as_str());
 
+    here.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_wants_a_token_from_everybody_is_asked_for_one() {
+    let plain = Plain::start();
+    let gate = Gate::before(&plain.host);
+    let (digest, alice) = published(&plain).await;
+    let key = alice.path("alice.pub");
+    let key = key.to_str().expect("a path");
+    let here = mirror().await;
+    let source = format!("http://{}/demo/counter@{digest}", gate.host);
+    here.admin
+        .run(&["namespace", "foreign", "demo/counter", &source])
+        .exits(0);
+    let user = Home::with_registry(&here.host());
+    let verify = ["verify", "demo/counter:0.1.0", "--key", key];
+    user.run(&verify).exits(0);
+    let info = user
+        .run(&["info", "demo/counter:0.1.0", "--output", "json"])
+        .exits(0)
+        .json();
+    assert_eq!(info["place"], format!("{}/demo/counter", gate.host));
+    let page = get(&format!("http://{}/packages/demo/counter", here.host())).await;
+    let page = page.text().await.expect("a page");
+    assert!(page.contains(&format!("{}/demo/counter", gate.host)));
     here.running.shutdown().await;
 }
 

@@ -23,6 +23,7 @@ use super::{
     ServiceError,
     access::{self, Caller},
     audit,
+    manifest::Given,
     mirror::{self, Kept, UpstreamError},
 };
 use crate::{
@@ -102,8 +103,13 @@ pub async fn list(
         let bytes = bytes.map_err(|error| UpstreamError::Copy(error.into()))?;
         objects.insert(object, bytes);
     }
-    mirror::store_manifests(app, &keeper, &repository, &plan, objects, true).await?;
     let source = format!("{host}/{}@{digest}", from.repository);
+    let given = Given {
+        objects,
+        source: Some(source.clone()),
+        unlisted: false,
+    };
+    mirror::store_manifests(app, &keeper, &repository, &plan, &given, true).await?;
     note(app, caller, package, &version, new, &host, &source).await?;
     Ok(Foreign {
         package: package.clone(),

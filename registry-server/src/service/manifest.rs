@@ -51,10 +51,12 @@ pub struct NewManifest {
 }
 
 /// What a mirror knows of a manifest beside its bytes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Given {
     /// Objects that are looked at and not kept.
     pub objects: BTreeMap<Digest, Bytes>,
+    /// Where it came from, for the audit log.
+    pub source: Option<String>,
     /// Whether it stays out of the catalogue, whatever its tag says.
     pub unlisted: bool,
 }
@@ -119,7 +121,7 @@ pub async fn put(
     };
     signature::record(app, &mut tx, repository, &digest, signatures).await?;
     if let Some(publish) = published {
-        let (subject, detail) = publish.entry();
+        let (subject, detail) = publish.entry(new.given.source.as_deref());
         audit::append(app, &mut tx, caller, "version.publish", &subject, detail).await?;
     }
     tx.commit().await?;

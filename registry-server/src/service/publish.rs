@@ -174,9 +174,13 @@ impl Publish {
     }
 
     /// What the audit log says of it: subject and detail.
-    pub(super) fn entry(&self) -> (String, Value) {
+    pub(super) fn entry(&self, source: Option<&str>) -> (String, Value) {
         let subject = format!("{}:{}", self.new.package, self.new.version);
-        (subject, json!({"digest": self.new.index_digest}))
+        let mut detail = json!({"digest": self.new.index_digest});
+        if let Some(source) = source {
+            detail["source"] = source.into();
+        }
+        (subject, detail)
     }
 
     /// Tells the log.

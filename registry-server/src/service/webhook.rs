@@ -197,7 +197,7 @@ pub async fn test(
     let now = app.clock.now();
     let data = json!({"namespace": namespace, "actor": caller.name()});
     let mut tx = app.db.begin().await?;
-    store::webhooks::note(&mut tx, &webhook.id, 0, None).await?;
+    store::webhooks::reset(&mut tx, &webhook.id).await?;
     enqueue(app, &mut tx, &webhook, TEST, now, &data).await?;
     Ok(tx.commit().await?)
 }
@@ -367,36 +367,34 @@ async fn send(app: &App, client: &reqwest::Client, delivery: Delivery) -> Result
     };
     let now = app.clock.now();
     let outcome = post(app, client, &webhook, &delivery, now).await;
-    let mut attempt = Attempt::default();
-    let (mut failures, mut disabled_at) = (0, None);
-    match outcome {
-        Ok(status) if (200..300).contains(&status) => {
-            attempt.delivered_at = Some(now);
-            attempt.status = Some(status.into());
-        }
-        failed => {
-            let gone = failed == Ok(410);
-            failures = webhook.failures + 1;
-            attempt.next_at = next_attempt(now, delivery.attempts + 1);
-            disabled_at = (gone || failures >= MAX_FAILURES).then_some(now);
-            match failed {
-                Ok(status) => {
-                    attempt.status = Some(status.into());
-                    attempt.failure = Some(format!("the receiver answered {status}"));
-                }
-                Err(reason) => attempt.failure = Some(reason),
-            }
-        }
-    }
-    if disabled_at.is_some() {
-        tracing::warn!(
-            webhook = webhook.id,
-            "webhook is switched off: nothing arrives"
-        );
+    let mut attempt = Attempt {
+        status: outcome.as_ref().ok().map(|status| (*status).into()),
+        ..Attempt::default()
+    };
+    let arrived = matches!(outcome, Ok(200..300));
+    if arrived {
+        attempt.delivered_at = Some(now);
+    } else {
+        attempt.next_at = next_attempt(now, delivery.attempts + 1);
+        attempt.failure = Some(match &outcome {
+            Ok(status) => format!("the receiver answered {status}"),
+            Err(reason) => reason.clone(),
+        });
     }
     let mut tx = app.db.begin().await?;
     store::webhooks::attempted(&mut tx, &delivery.id, &attempt, now).await?;
-    store::webhooks::note(&mut tx, &webhook.id, failures, disabled_at).await?;
+    if arrived {
+        store::webhooks::reset(&mut tx, &webhook.id).await?;
+    } else {
+        let failures = store::webhooks::failed(&mut tx, &webhook.id).await?;
+        if outcome == Ok(410) || failures >= Some(MAX_FAILURES) {
+            tracing::warn!(
+                webhook = webhook.id,
+                "webhook is switched off: nothing arrives"
+            );
+            store::webhooks::disable(&mut tx, &webhook.id, now).await?;
+        }
+    }
     Ok(tx.commit().await?)
 }
 

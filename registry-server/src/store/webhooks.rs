@@ -100,20 +100,36 @@ pub async fn delete(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-const REST: &str = "update webhooks set failures = $2, disabled_at = $3 where id = $1";
+const RESET: &str = "update webhooks set failures = 0, disabled_at = null where id = $1";
 
-/// Notes how many attempts in a row failed, and whether it is switched off for that.
+/// Notes that a message has arrived, or that somebody wants to try again.
 ///
 /// # Errors
 /// [`StoreError::Statement`].
-pub async fn note(
-    tx: &mut Tx,
-    id: &str,
-    failures: i64,
-    disabled_at: Option<DateTime<Utc>>,
-) -> Result<(), StoreError> {
-    on!(Tx, tx, c => sqlx::query(REST).bind(id).bind(failures).bind(disabled_at)
-        .execute(&mut **c).await.map(|_| ()))?;
+pub async fn reset(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
+    on!(Tx, tx, c => sqlx::query(RESET).bind(id).execute(&mut **c).await.map(|_| ()))?;
+    Ok(())
+}
+
+const FAILED: &str = "update webhooks set failures = failures + 1 where id = $1 returning failures";
+
+/// Notes a failed attempt, and gives how many there are in a row; none if the webhook is
+/// gone.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn failed(tx: &mut Tx, id: &str) -> Result<Option<i64>, StoreError> {
+    Ok(on!(Tx, tx, c => sqlx::query_scalar(FAILED).bind(id).fetch_optional(&mut **c).await)?)
+}
+
+const DISABLE: &str = "update webhooks set disabled_at = $2 where id = $1";
+
+/// Switches a webhook off.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn disable(tx: &mut Tx, id: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+    on!(Tx, tx, c => sqlx::query(DISABLE).bind(id).bind(now).execute(&mut **c).await.map(|_| ()))?;
     Ok(())
 }
 

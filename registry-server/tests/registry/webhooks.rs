@@ -3,7 +3,7 @@
 
 use std::{
     future::Future,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     net::{IpAddr, TcpListener},
     pin::Pin,
     sync::{
@@ -142,7 +142,7 @@ async fn a_publish_is_told_signed_and_once() {
     assert!(!listed.to_string().contains(&secret), "it is shown once");
     webhook::run(&registry.app).await.expect("a first look");
 
-    let package = PackageBuilder::new("demo/pass", "1.0.0");
+    let package = PackageBuilder::new("demo/pass", "1.0.0").pack();
     expect(package.push(&bob, "1.0.0").await, 201).await;
     webhook::run(&registry.app).await.expect("a run");
     webhook::run(&registry.app).await.expect("a run");
@@ -339,11 +339,11 @@ async fn feeds_tell_what_may_be_seen_and_nothing_else() {
     let registry = registry().await;
     let mut hostile = PackageBuilder::new("demo/pass", "1.0.0");
     hostile.readme = "]]></feed><script>".to_owned();
-    expect(hostile.push(&registry.admin, "1.0.0").await, 201).await;
+    expect(hostile.pack().push(&registry.admin, "1.0.0").await, 201).await;
     registry.later(Duration::seconds(60));
-    let newer = PackageBuilder::new("demo/pass", "1.1.0");
+    let newer = PackageBuilder::new("demo/pass", "1.1.0").pack();
     expect(newer.push(&registry.admin, "1.1.0").await, 201).await;
-    let hidden = PackageBuilder::new("secret/pass", "1.0.0");
+    let hidden = PackageBuilder::new("secret/pass", "1.0.0").pack();
     expect(hidden.push(&registry.admin, "1.0.0").await, 201).await;
 
     for path in ["/feed.atom", "/feeds/demo", "/feeds/demo/pass"] {

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::app::App;
 use crate::service::ServiceError;
 use crate::service::access::{self, Caller, Right};
+use crate::service::foreign;
 use crate::store::catalogue::{ListedVersion, Published};
 use crate::store::{self, StoreError};
 
@@ -119,8 +120,11 @@ pub(super) async fn detail(
     let published = published(app, name, &listed.version).await?;
     let signatures =
         store::signatures::list(&app.db, &repository(name)?, &listed.index_digest).await?;
-    let mut profiles = Vec::new();
+    let (mut profiles, mut place) = (Vec::new(), None);
     for object in store::catalogue::objects(&app.db, name, &listed.version).await? {
+        if place.is_none() {
+            place = foreign::place_of(app, name, &object.object_digest).await?;
+        }
         profiles.push(TargetProfile {
             target: object.target,
             object: object.object_digest,
@@ -143,6 +147,7 @@ pub(super) async fn detail(
         size: published.size_bytes,
         readme,
         stars: store::catalogue::stars(&app.db, name).await?,
+        place,
     })
 }
 

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use registry_client::{
     Explain,
     copy::{Checked, CopyError, Plan, Planned},
@@ -78,7 +77,11 @@ pub(super) async fn take(
             fetch_blob(app, &caller, repository, &digest, size, registry, source).await?;
         }
     }
-    store_manifests(app, &caller, repository, &plan, BTreeMap::new(), false).await?;
+    let given = Given {
+        source: Some(format!("{}/{source}", upstream.host)),
+        ..Given::default()
+    };
+    store_manifests(app, &caller, repository, &plan, &given, false).await?;
     Ok(())
 }
 
@@ -151,7 +154,7 @@ pub(in crate::service) async fn store_manifests(
     caller: &Caller,
     repository: &RepositoryName,
     plan: &Plan,
-    objects: BTreeMap<Digest, Bytes>,
+    given: &Given,
     must_list: bool,
 ) -> Result<(), ServiceError> {
     for planned in &plan.manifests {
@@ -174,7 +177,7 @@ pub(in crate::service) async fn store_manifests(
             continue;
         }
         let mut named = new(planned, Some(tag.clone()));
-        named.given.objects.clone_from(&objects);
+        named.given = given.clone();
         match manifest::put(app, caller, repository, named).await {
             Ok(_) => {}
             // A version that is published here never changes, whatever others say.

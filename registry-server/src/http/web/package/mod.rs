@@ -64,6 +64,7 @@ struct PackagePage {
     documentation: Option<fact::Link>,
     targets: String,
     size: String,
+    place: Option<String>,
     keywords: Vec<String>,
     digest: String,
 }
@@ -183,6 +184,7 @@ impl PackagePage {
                 .collect::<Vec<_>>()
                 .join(", "),
             size: format::bytes(version.size),
+            place: version.place.clone(),
             keywords: manifest.package.keywords.clone(),
             digest: version.summary.digest.to_string(),
             layout,
