@@ -7,7 +7,7 @@ use registry_schema::{Digest, name::RepositoryName};
 
 use super::{
     ServiceError,
-    access::{self, Action, Caller, Right, Standing},
+    access::{self, Action, Caller, Standing},
     cache::BlobKey,
 };
 use crate::{
@@ -119,8 +119,12 @@ pub async fn mount(
         None => store::blobs::holders(&app.db, digest).await?,
     };
     for holder in holders {
-        if access::right(app, caller, holder.namespace()).await? < Right::Read {
-            continue;
+        // By account and by the scope of the token: what this request could not read, it
+        // cannot mount.
+        match access::demand(app, caller, &holder, Action::Pull).await {
+            Ok(_) => {}
+            Err(error @ ServiceError::Store(_)) => return Err(error),
+            Err(_) => continue,
         }
         let mut tx = app.db.begin().await?;
         if let Some(size) = store::blobs::size_in(&mut tx, &holder, digest).await? {

@@ -108,6 +108,27 @@ async fn a_blob_is_known_only_where_it_was_pushed() {
 }
 
 #[tokio::test]
+async fn a_mount_reads_no_more_than_its_token_may() {
+    let registry = TestRegistry::start().await;
+    let digest = registry.admin.push_blob("secret/blobs", b"a secret").await;
+    let mount = format!(
+        "{}/v2/demo/x/blobs/uploads/?mount={digest}&from=secret/blobs",
+        registry.origin
+    );
+    let push = "/token?scope=repository:demo/x:pull,push";
+    for (query, status) in [
+        (push.to_owned(), 202),
+        (format!("{push}&scope=repository:secret/blobs:pull"), 201),
+    ] {
+        let token = registry.admin.json(&query).await["token"].clone();
+        let request = registry.anonymous.client.post(&mount);
+        let request = request.bearer_auth(token.as_str().expect("a token"));
+        let answer = request.header("content-length", 0).send().await;
+        expect(answer.expect("an answer"), status).await;
+    }
+}
+
+#[tokio::test]
 async fn a_blob_in_use_stays() {
     let registry = TestRegistry::start().await;
     let admin = &registry.admin;

@@ -60,6 +60,25 @@ async fn in_one_request_and_with_both_algorithms() {
 }
 
 #[tokio::test]
+async fn with_the_algorithm_said_first() {
+    let registry = TestRegistry::start().await;
+    let admin = &registry.admin;
+    let begin = |algorithm: &str| format!("/v2/{NAME}/blobs/uploads/?digest-algorithm={algorithm}");
+    let content = bytes(3000);
+    for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+        let answer = expect(admin.post(&begin(algorithm.as_str())).await, 202).await;
+        let location = header(&answer, "location").to_owned();
+        let digest = Digest::of(algorithm, &content);
+        let end = format!("{location}?digest={digest}");
+        expect(send(admin, Method::PUT, &end, None, &content).await, 201).await;
+        expect(admin.head(&format!("/v2/{NAME}/blobs/{digest}")).await, 200).await;
+    }
+    for unknown in ["md5", "sha384", "", "SHA256", "sha256:"] {
+        refused(admin.post(&begin(unknown)).await, 400, "DIGEST_INVALID").await;
+    }
+}
+
+#[tokio::test]
 async fn in_chunks_the_last_by_patch_or_by_put() {
     let registry = TestRegistry::start().await;
     let admin = &registry.admin;

@@ -9,10 +9,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::StreamExt;
-use registry_schema::{Digest, name::RepositoryName};
+use registry_schema::{Digest, digest::Algorithm, name::RepositoryName};
 
 use super::{
-    CONTENT_DIGEST, blob_location, header_text, located, query_digest, query_one, range, set,
+    CONTENT_DIGEST, PathError, bad_path, blob_location, header_text, located, query_digest,
+    query_one, range, set,
 };
 use crate::{
     app::App,
@@ -29,7 +30,8 @@ use crate::{
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
 /// Begins an upload; with `?mount=` tries to take the blob from another repository, with
-/// `?digest=` the body is the whole blob.
+/// `?digest=` the body is the whole blob. `?digest-algorithm=` needs no more than a check:
+/// the digest is computed when the upload ends, by the algorithm that is asked for then.
 pub(super) async fn begin(
     app: &App,
     caller: &Caller,
@@ -37,9 +39,16 @@ pub(super) async fn begin(
     request: &Parts,
     body: Body,
 ) -> Result<Response, Failure> {
+    if let Some(algorithm) = query_one(request, "digest-algorithm") {
+        let known = algorithm.parse::<Algorithm>();
+        known.map_err(|error| bad_path(&PathError::Digest(error)))?;
+    }
     if let Some(digest) = query_digest(request, "mount")? {
-        let from = query_one(request, "from").and_then(|from| from.parse().ok());
-        if blob::mount(app, caller, name, &digest, from.as_ref()).await? {
+        let from = query_one(request, "from").map(|from| from.parse().ok());
+        // A name that no repository can have is a repository without the blob.
+        let possible = !matches!(from, Some(None));
+        let from = from.flatten();
+        if possible && blob::mount(app, caller, name, &digest, from.as_ref()).await? {
             return Ok(created(name, &digest));
         }
     }
