@@ -145,7 +145,11 @@ impl Fetcher {
             ..ConnectOptions::default()
         };
         let registry = Registry::connect(host, &options)?;
-        pull::fetch(&registry, reference, Target::native()).await
+        let package = pull::fetch(&registry, reference, Target::native()).await;
+        for warning in registry.take_warnings() {
+            tracing::warn!(%reference, "{warning}");
+        }
+        package
     }
 
     /// Keeps a package under the digest of its index, for when the registry is away.

@@ -5,9 +5,10 @@
 use registry_schema::{
     Namespace, PackageName, Version,
     api::{
-        NamespaceDetail, NamespaceKey, NewKey, NewNamespace, PROBLEM, PackageDetail, PackageList,
-        Stars, VersionDetail, Visibility,
+        NamespaceDetail, NamespaceKey, NewDeprecation, NewKey, NewNamespace, PROBLEM,
+        PackageDetail, PackageList, Stars, VersionDetail, Visibility, Yank,
     },
+    notice::Notice,
     signature::Fingerprint,
 };
 use reqwest::{Method, header::CONTENT_TYPE};
@@ -84,6 +85,56 @@ impl Registry {
             &format!("a star for `{name}`"),
         )
         .await
+    }
+
+    /// Withdraws a version, for a reason, or with none takes the withdrawal back.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] if there is no such version,
+    /// [`RegistryError::Forbidden`] if this account may not.
+    pub async fn yank(
+        &self,
+        name: &PackageName,
+        version: &Version,
+        reason: Option<&Notice>,
+    ) -> Result<(), RegistryError> {
+        let text = version.to_string();
+        let (namespace, what) = (name.namespace().as_str(), format!("`{name}:{version}`"));
+        let path = [
+            "packages",
+            namespace,
+            name.name(),
+            "versions",
+            &text,
+            "yank",
+        ];
+        let body = reason.cloned().map(|reason| Yank { reason });
+        let method = body.as_ref().map_or(Method::DELETE, |_| Method::PUT);
+        let done = self.call(method, &path, &[], body.as_ref(), &what).await;
+        done.map(drop)
+    }
+
+    /// Advises against a version, or without one against all of a package; with no advice
+    /// takes it back.
+    ///
+    /// # Errors
+    /// As [`Registry::yank`].
+    pub async fn deprecate(
+        &self,
+        name: &PackageName,
+        version: Option<&Version>,
+        advice: Option<&NewDeprecation>,
+    ) -> Result<(), RegistryError> {
+        let version = version.map(ToString::to_string);
+        let mut path = vec!["packages", name.namespace().as_str(), name.name()];
+        if let Some(version) = &version {
+            path.extend(["versions", version]);
+        }
+        path.push("deprecation");
+        let method = advice.map_or(Method::DELETE, |_| Method::PUT);
+        let what = format!("`{name}`");
+        let done = self.call(method, &path, &[], advice, &what).await;
+        done.map(drop)
     }
 
     /// Creates a namespace.

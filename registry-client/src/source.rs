@@ -7,7 +7,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use registry_schema::{
-    Digest, Version,
+    Digest, PackageName, Version,
     name::{RepositoryName, Tag},
 };
 
@@ -209,6 +209,19 @@ impl Source<'_> {
         Ok(match self {
             Self::Registry(registry) => registry.tags(repository).await?,
             Self::Layout(layout) => tags_of(layout, repository).cloned().collect(),
+        })
+    }
+
+    /// The versions of a package that may be chosen.
+    ///
+    /// # Errors
+    /// [`SourceError`]; for a registry also if there is no such package.
+    pub async fn versions(&self, package: &PackageName) -> Result<Vec<Version>, SourceError> {
+        Ok(match self {
+            Self::Registry(registry) => registry.versions(package).await?,
+            Self::Layout(layout) => tags_of(layout, &RepositoryName::from(package))
+                .filter_map(|tag| tag.as_str().parse().ok())
+                .collect(),
         })
     }
 

@@ -13,6 +13,7 @@ use registry_schema::{
     manifest::ManifestError,
     media_type,
     signature::{Bundle, Fingerprint, SignatureError},
+    version::VersionRange,
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,9 @@ pub struct Asked {
     pub package: PackageName,
     /// The version; none if any will do, such as the latest.
     pub version: Option<Version>,
+    /// The range that the version must fit; none if any will do.
+    #[serde(default)]
+    pub range: Option<VersionRange>,
     /// The exact index; none if any will do.
     pub digest: Option<Digest>,
     /// The target.
@@ -45,6 +49,7 @@ impl Asked {
             registry: registry.to_owned(),
             package: reference.package.clone(),
             version: reference.version().cloned(),
+            range: reference.range().cloned(),
             digest: reference.digest.clone(),
             target,
         }
@@ -157,6 +162,13 @@ pub enum VerifyError {
         asked: Box<Version>,
         actual: Box<Version>,
     },
+    /// The signed bytes are a version outside of the range.
+    #[error("the signature is for version {actual} of `{package}`, which is not in {asked}")]
+    OutOfRange {
+        package: PackageName,
+        asked: VersionRange,
+        actual: Box<Version>,
+    },
 }
 
 impl Explain for VerifyError {
@@ -172,6 +184,7 @@ impl Explain for VerifyError {
             Self::Config { .. } => "verify::config",
             Self::OtherPackage { .. } => "verify::other_package",
             Self::OtherVersion { .. } => "verify::other_version",
+            Self::OutOfRange { .. } => "verify::out_of_range",
         }
     }
 
@@ -195,7 +208,7 @@ impl Explain for VerifyError {
                 "do not use it: pull again, and if it stays so, tell the registry's operator".to_owned()
             }
             Self::Form { .. } | Self::Config { .. } => "ask the publisher to build and publish it again".to_owned(),
-            Self::OtherPackage { .. } | Self::OtherVersion { .. } => {
+            Self::OtherPackage { .. } | Self::OtherVersion { .. } | Self::OutOfRange { .. } => {
                 "do not use it: the registry serves one package under the name of another".to_owned()
             }
         })
@@ -282,6 +295,15 @@ pub fn contents(fetched: &FetchedPackage, asked: &Asked) -> Result<Contents, Ver
         return Err(VerifyError::OtherVersion {
             package: package(),
             asked: Box::new(version.clone()),
+            actual: Box::new(manifest.package.version),
+        });
+    }
+    if let Some(range) = &asked.range
+        && !manifest.package.version.matches(range)
+    {
+        return Err(VerifyError::OutOfRange {
+            package: package(),
+            asked: range.clone(),
             actual: Box::new(manifest.package.version),
         });
     }

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::manifest::PackageManifest;
 use crate::name::{Namespace, PackageName};
+use crate::notice::Notice;
 use crate::profile::{Finding, ObjectProfile};
+use crate::reference::Reference;
 use crate::signature::Fingerprint;
 use crate::version::Version;
 
@@ -70,6 +72,12 @@ pub struct PackageSummary {
     pub stars: u64,
     /// When the version was published.
     pub published_at: DateTime<Utc>,
+    /// Whether every version is withdrawn, and `version` with them.
+    #[serde(default)]
+    pub yanked: bool,
+    /// What the publisher advises instead of the package, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecated: Option<Deprecation>,
 }
 
 /// A page of packages.
@@ -134,8 +142,14 @@ pub struct VersionSummary {
     pub published_at: DateTime<Utc>,
     /// How it is signed.
     pub signature: SignatureState,
-    /// Whether it is withdrawn: never chosen, still pullable by digest.
+    /// Whether it is withdrawn: never chosen, still pullable by its own name and digest.
     pub yanked: bool,
+    /// Why it was withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yank_reason: Option<Notice>,
+    /// What the publisher advises instead of this version, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecated: Option<Deprecation>,
     /// Pulls.
     pub pulls: u64,
 }
@@ -246,6 +260,40 @@ pub struct NamespaceKey {
     pub registered_by: String,
     /// How many versions of the namespace it signed.
     pub versions_signed: u64,
+}
+
+/// Withdraws a version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Yank {
+    /// Why, for those who use it.
+    pub reason: Notice,
+}
+
+/// Advises against a version, or against all of a package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewDeprecation {
+    /// Why, or what to do.
+    pub message: Notice,
+    /// What to use instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub replacement: Option<Reference>,
+}
+
+/// A publisher's advice against a version, or against all of a package. What it is about
+/// is chosen and pulled as before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Deprecation {
+    /// Why, or what to do.
+    pub message: Notice,
+    /// What to use instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub replacement: Option<Reference>,
+    /// Since when.
+    pub since: DateTime<Utc>,
 }
 
 /// Stars of a package.

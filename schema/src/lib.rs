@@ -15,6 +15,7 @@ pub mod kernel;
 pub mod manifest;
 pub mod media_type;
 pub mod name;
+pub mod notice;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod profile;

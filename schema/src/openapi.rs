@@ -44,8 +44,10 @@ macro_rules! bodies {
 }
 
 bodies![
+    crate::api::Deprecation,
     crate::api::NamespaceDetail,
     crate::api::NamespaceKey,
+    crate::api::NewDeprecation,
     crate::api::NewKey,
     crate::api::NewNamespace,
     crate::api::PackageDetail,
@@ -53,6 +55,7 @@ bodies![
     crate::api::SearchResult,
     crate::api::Stars,
     crate::api::VersionDetail,
+    crate::api::Yank,
     crate::audit::AuditPage,
     crate::federation::CreatedWebhook,
     crate::federation::Delivery,

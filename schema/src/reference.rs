@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, DigestError, shorten};
 use crate::name::{NameError, PackageName, Tag};
-use crate::version::Version;
+use crate::version::{RangeError, Version, VersionRange};
 
 /// What of a package is meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,22 +16,25 @@ pub enum Selector {
     Latest,
     /// One version.
     Version(Version),
+    /// The highest version of a range that is not yanked.
+    Range(VersionRange),
     /// A tag that is no version, for instance one another tool has set.
     Tag(Tag),
 }
 
 impl Selector {
-    /// The tag to ask a registry for.
+    /// The tag to ask a registry for. A range has none: it must be resolved first.
     pub fn tag(&self) -> String {
         match self {
             Self::Latest => "latest".to_owned(),
             Self::Version(version) => version.to_string(),
+            Self::Range(range) => range.to_string(),
             Self::Tag(tag) => tag.to_string(),
         }
     }
 }
 
-/// `[host[:port]/]namespace/name[:tag | @version][@sha256:…]`.
+/// `[host[:port]/]namespace/name[:tag | @version | @range][@sha256:…]`.
 ///
 /// With a digest the selector is what the user believes the digest to be; the
 /// digest decides which bytes are meant.
@@ -63,6 +66,9 @@ pub enum ReferenceError {
     /// The digest is wrong.
     #[error(transparent)]
     Digest(#[from] DigestError),
+    /// The range is wrong.
+    #[error(transparent)]
+    Range(#[from] RangeError),
 }
 
 impl Reference {
@@ -70,7 +76,15 @@ impl Reference {
     pub const fn version(&self) -> Option<&Version> {
         match &self.selector {
             Selector::Version(version) => Some(version),
-            Selector::Latest | Selector::Tag(_) => None,
+            Selector::Latest | Selector::Range(_) | Selector::Tag(_) => None,
+        }
+    }
+
+    /// The range of versions that is asked for, if one is.
+    pub const fn range(&self) -> Option<&VersionRange> {
+        match &self.selector {
+            Selector::Range(range) => Some(range),
+            Selector::Latest | Selector::Version(_) | Selector::Tag(_) => None,
         }
     }
 
@@ -166,6 +180,9 @@ fn parse_selector(text: &str) -> Result<Selector, ReferenceError> {
     if text == "latest" {
         return Ok(Selector::Latest);
     }
+    if VersionRange::begins(text) {
+        return Ok(Selector::Range(text.parse()?));
+    }
     match text.parse::<Version>() {
         Ok(version) => Ok(Selector::Version(version)),
         Err(_) => Ok(Selector::Tag(text.parse()?)),
@@ -181,6 +198,7 @@ impl fmt::Display for Reference {
         match &self.selector {
             Selector::Latest => {}
             Selector::Version(version) => write!(f, ":{version}")?,
+            Selector::Range(range) => write!(f, "@{range}")?,
             Selector::Tag(tag) => write!(f, ":{tag}")?,
         }
         if let Some(digest) = &self.digest {

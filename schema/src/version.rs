@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Versions of packages: SemVer 2.0 without build metadata.
 
-use std::{fmt, str::FromStr};
+use std::{cmp::Ordering, fmt, str::FromStr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,9 +41,10 @@ impl Version {
         !self.0.pre.is_empty()
     }
 
-    /// Whether this version fits a SemVer range.
-    pub fn matches(&self, range: &semver::VersionReq) -> bool {
-        range.matches(&self.0)
+    /// Whether this version fits a range. Pre-releases fit only a range that names one of
+    /// the same three numbers.
+    pub fn matches(&self, range: &VersionRange) -> bool {
+        range.0.matches(&self.0)
     }
 
     /// The tag that carries this version.
@@ -96,9 +97,94 @@ impl fmt::Display for Version {
     }
 }
 
+/// A range of versions, such as `^1.2` or `>=1.2, <1.9`, as Cargo understands it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct VersionRange(semver::VersionReq);
+
+/// Why a text is no range.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no range of versions ({reason}); write for instance `^1.2` or `>=1.2, <1.9`")]
+#[expect(missing_docs, reason = "the message says what the fields are")]
+pub struct RangeError {
+    pub text: String,
+    pub reason: String,
+}
+
+impl VersionRange {
+    /// Whether a text is meant as a range: no tag and no version begins like one.
+    pub fn begins(text: &str) -> bool {
+        text.starts_with(['^', '~', '>', '<', '=', '*'])
+    }
+}
+
+impl FromStr for VersionRange {
+    type Err = RangeError;
+
+    fn from_str(text: &str) -> Result<Self, RangeError> {
+        let error = |reason: String| RangeError {
+            text: shorten(text),
+            reason,
+        };
+        if text.len() > MAX_TAG {
+            return Err(error(format!("it is longer than {MAX_TAG} bytes")));
+        }
+        semver::VersionReq::parse(text)
+            .map(Self)
+            .map_err(|reason| error(reason.to_string()))
+    }
+}
+
+impl TryFrom<String> for VersionRange {
+    type Error = RangeError;
+
+    fn try_from(text: String) -> Result<Self, RangeError> {
+        text.parse()
+    }
+}
+
+impl From<VersionRange> for String {
+    fn from(range: VersionRange) -> Self {
+        range.to_string()
+    }
+}
+
+impl fmt::Display for VersionRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl PartialOrd for VersionRange {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for VersionRange {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.to_string().cmp(&other.to_string())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ranges() {
+        let fits = |version: &str, range: &str| {
+            let range = range.parse().expect("range");
+            version.parse::<Version>().expect("version").matches(&range)
+        };
+        assert!(fits("1.9.0", "^1.2") && fits("1.2.0", "~1.2") && fits("3.0.0", "*"));
+        assert!(!fits("2.0.0", "^1.2") && !fits("1.9.0", ">=1.2, <1.9"));
+        assert!(!fits("1.3.0-rc.1", "^1.2") && fits("1.3.0-rc.2", "^1.3.0-rc.1"));
+        let long = format!("^1.{}", "0".repeat(200));
+        for text in ["^", "^x", ">=1,,", "=1.0.0+a+b", &long] {
+            assert!(text.parse::<VersionRange>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn order_and_refusals() {

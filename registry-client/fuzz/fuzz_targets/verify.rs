@@ -20,6 +20,7 @@ fuzz_target!(|data: &[u8]| {
     let asked = Asked {
         registry: "h".to_owned(),
         package: package.clone(),
+        range: None,
         version: None,
         digest: Some(Digest::sha256(&index.0)),
         target: Target::native(),

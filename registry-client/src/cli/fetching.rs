@@ -70,6 +70,11 @@ impl PackageArgs {
             None => Origin::Registry(Box::new(session.connect(&host)?)),
         };
         let raw = fetch(origin.source(), &self.reference, self.target()).await?;
+        if let Origin::Registry(registry) = &origin {
+            for warning in registry.take_warnings() {
+                session.say(format!("warning: {warning}"));
+            }
+        }
         let asked = Asked::new(&host, &self.reference, self.target());
         let verified = verify(&raw, &asked, &trust)?;
         Ok(Fetched {

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 
 use registry_schema::{
     Reference,
-    api::{PackageDetail, VersionDetail},
+    api::{Deprecation, PackageDetail, VersionDetail},
     reference::Selector,
 };
+
+use crate::pull::resolve;
 
 use super::{
     failure::Failure,
@@ -31,7 +33,8 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
     let registry = session.connect(&session.registry_of(&args.reference)?)?;
     let name = &args.reference.package;
-    match &args.reference.selector {
+    let reference = resolve(&registry, &args.reference).await?;
+    match &reference.selector {
         Selector::Version(version) => {
             let detail = registry.version(name, version).await?;
             if args.format.output == Format::Json {
@@ -48,6 +51,10 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
                 show_package(&detail)
             }
         }
+        Selector::Range(range) => Err(Failure::usage(
+            format!("`{range}` and a digest cannot both be shown"),
+            "leave out one of them",
+        )),
         Selector::Tag(tag) => Err(Failure::usage(
             format!("`{tag}` is a tag, and only versions are catalogued"),
             "name a version, or look at the tag with `bpfpkg inspect`",
@@ -66,13 +73,18 @@ fn show_package(detail: &PackageDetail) -> Result<(), Failure> {
         ("pulls", package.pulls.to_string()),
         ("stars", package.stars.to_string()),
     ])?;
+    if let Some(advice) = &package.deprecated {
+        output::line(format!("\n{}", deprecated(advice)))?;
+    }
     output::line("")?;
     let rows: Vec<_> = detail
         .versions
         .iter()
         .map(|version| {
             let state = if version.yanked {
-                "withdrawn"
+                "yanked"
+            } else if version.deprecated.is_some() {
+                "deprecated"
             } else {
                 signature(version.signature)
             };
@@ -85,9 +97,17 @@ fn show_package(detail: &PackageDetail) -> Result<(), Failure> {
         })
         .collect();
     Ok(output::table(
-        &["VERSION", "PUBLISHED", "SIGNATURE", "DIGEST"],
+        &["VERSION", "PUBLISHED", "STATE", "DIGEST"],
         &rows,
     )?)
+}
+
+fn deprecated(advice: &Deprecation) -> String {
+    let message = &advice.message;
+    match &advice.replacement {
+        Some(replacement) => format!("deprecated: {message}; use {replacement} instead"),
+        None => format!("deprecated: {message}"),
+    }
 }
 
 fn show_version(detail: &VersionDetail) -> Result<(), Failure> {
@@ -145,6 +165,14 @@ fn show_version(detail: &VersionDetail) -> Result<(), Failure> {
         ("pulls", detail.summary.pulls.to_string()),
         ("stars", detail.stars.to_string()),
     ])?;
+    if detail.summary.yanked {
+        let reason = detail.summary.yank_reason.as_ref();
+        let reason = reason.map_or("no reason is known", |reason| reason.as_str());
+        output::line(format!("\nyanked: {reason}"))?;
+    }
+    if let Some(advice) = &detail.summary.deprecated {
+        output::line(format!("\n{}", deprecated(advice)))?;
+    }
     for target in &detail.profiles {
         output::line(format!("\nobject {} ({})", target.object, target.target))?;
         if let Some(profile) = &target.profile {

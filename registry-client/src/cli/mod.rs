@@ -10,6 +10,7 @@ mod completions;
 mod config;
 mod copy;
 mod copying;
+mod deprecate;
 mod export;
 mod failure;
 mod federation;
@@ -33,9 +34,11 @@ mod session;
 mod sign_file;
 mod star;
 mod trust;
+mod unyank;
 mod verify;
 mod verify_file;
 mod weave;
+mod yank;
 
 use std::process::ExitCode;
 
@@ -84,6 +87,9 @@ enum Command {
     Search(search::Args),
     Info(info::Args),
     Star(star::Args),
+    Yank(yank::Args),
+    Unyank(unyank::Args),
+    Deprecate(deprecate::Args),
     Weave(weave::Args),
     #[command(subcommand)]
     Config(config::Command),
@@ -113,6 +119,9 @@ impl Command {
             Self::Search(args) => search::run(&args, session).await,
             Self::Info(args) => info::run(&args, session).await,
             Self::Star(args) => star::run(&args, session).await,
+            Self::Yank(args) => yank::run(&args, session).await,
+            Self::Unyank(args) => unyank::run(&args, session).await,
+            Self::Deprecate(args) => deprecate::run(&args, session).await,
             Self::Weave(args) => weave::run(&args, session).await,
             Self::Config(command) => config::run(&command, session),
             Self::Completions(args) => completions::run(&args),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `bpfpkg search`.
 
-use registry_schema::api::SignatureState;
+use registry_schema::api::{PackageSummary, SignatureState};
 
 use super::{
     failure::Failure,
@@ -44,13 +44,13 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
                 package.name.to_string(),
                 package.version.to_string(),
                 package.program_types.join(", "),
-                signature(package.signature).to_owned(),
+                state(package).to_owned(),
                 package.summary.clone(),
             ]
         })
         .collect();
     output::table(
-        &["PACKAGE", "VERSION", "PROGRAMS", "SIGNATURE", "SUMMARY"],
+        &["PACKAGE", "VERSION", "PROGRAMS", "STATE", "SUMMARY"],
         &rows,
     )?;
     if let Some(next) = found.next_offset {
@@ -60,6 +60,17 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// The word that matters most to somebody who chooses.
+const fn state(package: &PackageSummary) -> &'static str {
+    if package.yanked {
+        "yanked"
+    } else if package.deprecated.is_some() {
+        "deprecated"
+    } else {
+        signature(package.signature)
+    }
 }
 
 /// A signature's state, as the registry sees it, in a word or two.

@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use registry_schema::{
     Digest, PackageName, Reference, exit, manifest::MAX_MANIFEST, media_type, name::RepositoryName,
-    signature::MAX_BUNDLE,
+    reference::Selector, signature::MAX_BUNDLE,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -157,6 +157,14 @@ pub enum PullError {
         /// The type it has, quoted, or `absent`.
         found: String,
     },
+    /// No version fits the range.
+    #[error("`{reference}` names no version; there is {available}")]
+    NoVersion {
+        /// What was asked for.
+        reference: String,
+        /// The versions that may be chosen.
+        available: String,
+    },
     /// There is no object for the target.
     #[error("`{reference}` has no object for target `{target}`; it has {available}")]
     NoTarget {
@@ -176,6 +184,7 @@ impl Explain for PullError {
             Self::Layout(error) => error.code(),
             Self::Malformed { .. } => "pull::malformed",
             Self::NotAPackage { .. } => "pull::not_a_package",
+            Self::NoVersion { .. } => "pull::no_version",
             Self::NoTarget { .. } => "pull::no_target",
         }
     }
@@ -185,7 +194,9 @@ impl Explain for PullError {
             Self::Registry(error) => error.exit_code(),
             Self::Layout(error) => error.exit_code(),
             Self::Malformed { .. } => exit::VERIFICATION,
-            Self::NotAPackage { .. } | Self::NoTarget { .. } => exit::NOT_FOUND,
+            Self::NotAPackage { .. } | Self::NoVersion { .. } | Self::NoTarget { .. } => {
+                exit::NOT_FOUND
+            }
         }
     }
 
@@ -197,6 +208,9 @@ impl Explain for PullError {
                 "nothing was kept; ask the publisher to publish it again".to_owned()
             }
             Self::NotAPackage { .. } => "pull other images with a container tool".to_owned(),
+            Self::NoVersion { .. } => {
+                "name another range, or a version; a yanked version is never chosen, but can be named".to_owned()
+            }
             Self::NoTarget { .. } => "name another with `--target`".to_owned(),
         })
     }
@@ -211,6 +225,41 @@ impl From<SourceError> for PullError {
     }
 }
 
+/// Turns a range into the highest version that fits it and is not yanked. What names
+/// something else stays as it is.
+///
+/// # Errors
+/// [`PullError::NoVersion`] if nothing fits, [`PullError::Registry`] for the rest.
+pub async fn resolve(
+    source: impl Into<Source<'_>>,
+    reference: &Reference,
+) -> Result<Reference, PullError> {
+    let (Selector::Range(range), None) = (&reference.selector, &reference.digest) else {
+        return Ok(reference.clone());
+    };
+    let mut versions = source.into().versions(&reference.package).await?;
+    versions.sort_unstable();
+    let Some(best) = versions.iter().rev().find(|version| version.matches(range)) else {
+        let mut newest: Vec<_> = versions
+            .iter()
+            .rev()
+            .take(5)
+            .map(ToString::to_string)
+            .collect();
+        if newest.is_empty() {
+            newest.push("none".to_owned());
+        }
+        return Err(PullError::NoVersion {
+            reference: reference.to_string(),
+            available: newest.join(", "),
+        });
+    };
+    Ok(Reference {
+        selector: Selector::Version(best.clone()),
+        ..reference.clone()
+    })
+}
+
 /// Reads the index of what `reference` names, and its entries.
 ///
 /// # Errors
@@ -221,8 +270,9 @@ pub async fn fetch_index(
     reference: &Reference,
 ) -> Result<(Vec<u8>, Index), PullError> {
     let repository = RepositoryName::from(&reference.package);
+    let source = source.into();
+    let reference = &resolve(source, reference).await?;
     let document = source
-        .into()
         .manifest(&repository, &reference.manifest_reference())
         .await?;
     let index = parse::<Index>("index", reference, &document.bytes);

@@ -11,7 +11,11 @@ mod session;
 mod transfer;
 mod write;
 
-use std::{collections::HashMap, sync::Mutex, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Mutex,
+    time::Duration,
+};
 
 use registry_schema::reference::check_host;
 
@@ -79,6 +83,7 @@ pub struct Registry {
     uploads: oci_client::Client,
     challenge: tokio::sync::OnceCell<Option<Challenge>>,
     sessions: Mutex<HashMap<(String, Access), Session>>,
+    warnings: Mutex<BTreeSet<String>>,
 }
 
 impl Registry {
@@ -129,6 +134,7 @@ impl Registry {
             uploads,
             challenge: tokio::sync::OnceCell::new(),
             sessions: Mutex::default(),
+            warnings: Mutex::default(),
         })
     }
 

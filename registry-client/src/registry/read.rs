@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Reading: manifests, blobs, tags, and what refers to a manifest.
 
+use std::sync::PoisonError;
+
 use bytes::Bytes;
-use registry_schema::{Digest, media_type, name::RepositoryName};
+use registry_schema::{Digest, PackageName, Version, media_type, name::RepositoryName};
 use reqwest::{
     Response, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE},
+    header::{ACCEPT, CONTENT_TYPE, WARNING},
 };
 
-use super::{ConnectOptions, Context, MAX_MANIFEST_BYTES, Registry, RegistryError, session::apply};
+use super::{
+    ConnectOptions, Context, MAX_MANIFEST_BYTES, Registry, RegistryError, clean, session::apply,
+};
 use crate::{
     oci::{Descriptor, Index},
     token::Access,
 };
+
+/// Most warnings of one answer that are kept.
+const MAX_WARNINGS: usize = 8;
 
 /// A manifest or index as the registry sent it.
 #[derive(Debug, Clone)]
@@ -113,6 +120,44 @@ impl Registry {
                 .too_large(descriptor.size));
         }
         Ok(document.bytes)
+    }
+
+    /// The versions of a package that may be chosen: by the catalogue those that are not
+    /// yanked, and where a registry has none, all tags that are versions.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] if there is no such package, and whatever talking
+    /// reports.
+    pub async fn versions(&self, package: &PackageName) -> Result<Vec<Version>, RegistryError> {
+        match self.package(package).await {
+            Ok(detail) => Ok(detail
+                .versions
+                .into_iter()
+                .filter(|version| !version.yanked)
+                .map(|version| version.version)
+                .collect()),
+            Err(RegistryError::Malformed { .. }) => {
+                let tags = self.tags(&RepositoryName::from(package)).await?;
+                Ok(tags
+                    .iter()
+                    .filter_map(|tag| tag.as_str().parse().ok())
+                    .collect())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the registry wanted its users to know since this was last asked, each once.
+    pub fn take_warnings(&self) -> Vec<String> {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *warnings).into_iter().collect()
+    }
+
+    fn note_warnings(&self, response: &Response) {
+        let values = response.headers().get_all(WARNING).iter();
+        let texts = values.filter_map(|value| warning(&String::from_utf8_lossy(value.as_bytes())));
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        warnings.extend(texts.take(MAX_WARNINGS));
     }
 
     /// Reads a blob: not a byte more than `descriptor` promises, and never more
@@ -294,6 +339,7 @@ impl Registry {
             .map_err(|error| context.transport(&error))?;
         let status = response.status();
         if status.is_success() {
+            self.note_warnings(&response);
             return Ok(response);
         }
         if status == StatusCode::UNAUTHORIZED
@@ -350,6 +396,20 @@ pub(crate) fn of_type(mut found: Vec<Descriptor>, artifact_type: &str) -> Vec<De
     found
 }
 
+/// The sentence in a `Warning` header of the form that the OCI specification prescribes.
+fn warning(header: &str) -> Option<String> {
+    let quoted = header.trim().strip_prefix("299 - \"")?.strip_suffix('"')?;
+    let (mut text, mut letters) = (String::new(), quoted.chars());
+    while let Some(letter) = letters.next() {
+        text.extend(if letter == '\\' {
+            letters.next()
+        } else {
+            Some(letter)
+        });
+    }
+    Some(clean(&text))
+}
+
 fn parse_index(bytes: &[u8], context: &Context<'_>) -> Result<Index, RegistryError> {
     serde_json::from_slice(bytes).map_err(|error| context.malformed(error.to_string()))
 }
@@ -378,4 +438,22 @@ pub(crate) async fn read_body(
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings() {
+        let text = |header: &str| warning(header);
+        assert_eq!(text("299 - \"moved\"").as_deref(), Some("moved"));
+        assert_eq!(
+            text(r#"299 - "a \"b\" \\ c""#).as_deref(),
+            Some(r#"a "b" \ c"#)
+        );
+        for other in ["", "199 - \"x\"", "299 host \"x\"", "299 - x", "299 - \""] {
+            assert_eq!(text(other), None, "{other}");
+        }
+    }
 }

@@ -216,3 +216,94 @@ async fn keys_and_stars_come_and_go() {
     assert_eq!(names[0]["name"], "demo");
     stage.running.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_yanked_version_is_passed_over_and_says_so_when_named() {
+    let stage = Stage::set().await;
+    stage.opened();
+    let folder = stage.admin.package("counter");
+    let push = ["push", "--key", "alice.key", "counter"];
+    stage.admin.run(&push).exits(0);
+    for (from, to) in [("0.1.0", "0.1.1"), ("0.1.1", "0.2.0")] {
+        edit(&folder.join("package.toml"), from, to);
+        stage.admin.run(&push).exits(0);
+    }
+    let user = Home::with_registry(&stage.host());
+    user.run(&["trust", "add", "demo", "--yes"]).exits(0);
+    let version = |reference: &str| {
+        let verified = user
+            .run(&["verify", reference, "--output", "json"])
+            .exits(0);
+        let version = verified.json()["version"]
+            .as_str()
+            .expect("a version")
+            .to_owned();
+        (version, verified.stderr)
+    };
+    assert_eq!(version("demo/counter").0, "0.2.0");
+    assert_eq!(version("demo/counter@^0.1").0, "0.1.1");
+    assert_eq!(version("demo/counter@>=0.1, <0.3").0, "0.2.0");
+    user.run(&["verify", "demo/counter@^1"])
+        .exits(3)
+        .says(&["0.2.0, 0.1.1, 0.1.0"]);
+
+    let yank = ["yank", "demo/counter:0.1.1", "--reason", "counts twice"];
+    user.run(&yank).exits(4);
+    stage.admin.run(&yank).exits(0);
+    let yank = [
+        "yank",
+        "demo/counter:0.2.0",
+        "--reason",
+        "counts \"nothing\"",
+    ];
+    stage.admin.run(&yank).exits(0);
+    assert_eq!(version("demo/counter").0, "0.1.0");
+    assert_eq!(version("demo/counter@^0.1").0, "0.1.0");
+    assert_eq!(
+        version("demo/counter@*"),
+        ("0.1.0".to_owned(), String::new())
+    );
+    let (named, said) = version("demo/counter:0.2.0");
+    assert_eq!(named, "0.2.0");
+    assert!(
+        said.contains(
+            "warning: demo/counter 0.2.0 was yanked by its publisher: counts \"nothing\""
+        ),
+        "{said}"
+    );
+    let info = user.run(&["info", "demo/counter:0.2.0"]).exits(0).stdout;
+    assert!(info.contains("yanked: counts \"nothing\""), "{info}");
+
+    let deprecate = [
+        "deprecate",
+        "demo/counter",
+        "--message",
+        "unmaintained",
+        "--replacement",
+        "demo/next",
+    ];
+    stage.admin.run(&deprecate).exits(0);
+    let said = version("demo/counter").1;
+    assert!(
+        said.contains("warning: demo/counter is deprecated: unmaintained; use demo/next instead"),
+        "{said}"
+    );
+    let table = user.run(&["search", "counter"]).exits(0).stdout;
+    assert!(table.contains("deprecated"), "{table}");
+    stage
+        .admin
+        .run(&["deprecate", "demo/counter", "--remove"])
+        .exits(0);
+    stage.admin.run(&["unyank", "demo/counter:0.2.0"]).exits(0);
+    assert_eq!(version("demo/counter"), ("0.2.0".to_owned(), String::new()));
+    stage
+        .admin
+        .run(&["yank", "demo/counter", "--reason", "x"])
+        .exits(2)
+        .says(&["names no single version"]);
+    stage
+        .admin
+        .run(&["yank", "demo/counter:9.9.9", "--reason", "x"])
+        .exits(3);
+    stage.running.shutdown().await;
+}

@@ -146,6 +146,7 @@ fn status(error: &ServiceError) -> StatusCode {
         | E::LatestIsVirtual { .. }
         | E::Published { .. } => StatusCode::CONFLICT,
         E::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+        E::TagMoved { .. } => StatusCode::PRECONDITION_FAILED,
         E::Upstream(error) => status_of_upstream(error),
         E::Webhook(error) => match **error {
             WebhookError::Unknown { .. } => StatusCode::NOT_FOUND,
@@ -228,6 +229,7 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
             ("version-unknown", "MANIFEST_UNKNOWN")
         }
         E::Immutable { .. } => ("version-exists", "DENIED"),
+        E::TagMoved { .. } => ("tag-moved", "DENIED"),
         E::LatestIsVirtual { .. } => ("latest-virtual", "DENIED"),
         E::Published { .. } => ("version-published", "DENIED"),
     }

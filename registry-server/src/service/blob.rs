@@ -150,6 +150,7 @@ pub async fn delete(
 ) -> Result<(), ServiceError> {
     access::demand(app, caller, repository, Action::Delete).await?;
     let mut tx = app.db.begin().await?;
+    store::repositories::lock(&mut tx, repository).await?;
     if let Some(user) = store::manifests::user_of(&mut tx, repository, digest).await? {
         return Err(ServiceError::BlobUsed {
             digest: digest.clone(),

@@ -5,7 +5,7 @@ use registry_schema::{
     Digest, PackageName, Version,
     canonical::CanonicalError,
     digest::DigestMismatch,
-    name::{NameError, RepositoryName},
+    name::{NameError, RepositoryName, Tag},
     signature::{Fingerprint, SignatureError},
 };
 
@@ -148,6 +148,11 @@ pub enum ServiceError {
         version: Version,
         published: Digest,
     },
+    /// A tag is not what the writer read.
+    #[error(
+        "tag `{tag}` {}, which is not what `If-Match` or `If-None-Match` demands; read it again", named(.current.as_ref())
+    )]
+    TagMoved { tag: Tag, current: Option<Digest> },
     /// `latest` is computed.
     #[error(
         "`latest` of {package} means its highest stable version and cannot be set; push a version tag only"
@@ -175,4 +180,11 @@ pub enum ServiceError {
     /// An account name is malformed.
     #[error("`{0}` is no account name; use 1 to 64 lower-case letters, digits, `.`, `_` or `-`")]
     AccountName(String),
+}
+
+fn named(current: Option<&Digest>) -> String {
+    current.map_or_else(
+        || "does not exist".to_owned(),
+        |digest| format!("names {digest}"),
+    )
 }

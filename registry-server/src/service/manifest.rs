@@ -8,15 +8,17 @@ use registry_schema::{
     Digest,
     name::{RepositoryName, Tag},
 };
+use serde_json::json;
 
 use super::{
     ServiceError,
     access::{self, Action, Caller},
     audit,
     cache::ManifestKey,
-    document::{Document, DocumentError},
-    publish::{self, Publish},
-    signature, tag,
+    document::{Document, DocumentError, MAX_MANIFEST},
+    lifecycle::{self, Pulled},
+    publish, signature,
+    tag::{self, Condition, Page},
 };
 use crate::{
     app::App,
@@ -46,6 +48,8 @@ pub struct NewManifest {
     pub digest: Option<Digest>,
     /// The tags to set.
     pub tags: Vec<Tag>,
+    /// What must hold of each of them.
+    pub condition: Condition,
     /// What is known of it beside its bytes.
     pub given: Given,
 }
@@ -107,12 +111,18 @@ pub async fn put(
     };
     let mut tx = app.db.begin().await?;
     store::repositories::insert(&mut tx, repository, now).await?;
+    store::repositories::lock(&mut tx, repository).await?;
     check_references(&mut tx, repository, &document).await?;
     if store::manifests::insert(&mut tx, repository, &manifest, now).await? {
         insert_references(&mut tx, repository, &digest, &document).await?;
     }
+    let mut moved = Vec::new();
     for tag in &new.tags {
         tag::check(&mut tx, repository, tag, &digest, &document).await?;
+        tag::demand(&mut tx, repository, tag, &new.condition).await?;
+        let before = store::tags::find_in(&mut tx, repository, tag).await?;
+        let publishes = publish.as_ref().is_some_and(|publish| publish.is(tag));
+        moved.extend((before.as_ref() != Some(&digest) && !publishes).then_some(tag));
         store::tags::set(&mut tx, repository, tag, &digest, now).await?;
     }
     let published = match &publish {
@@ -124,9 +134,13 @@ pub async fn put(
         let (subject, detail) = publish.entry(new.given.source.as_deref());
         audit::append(app, &mut tx, caller, "version.publish", &subject, detail).await?;
     }
+    for tag in moved {
+        let subject = format!("{repository}:{tag}");
+        let detail = json!({ "digest": digest });
+        audit::append(app, &mut tx, caller, "tag.set", &subject, detail).await?;
+    }
     tx.commit().await?;
     app.metrics.received(manifest.body.len() as u64);
-    publish.iter().for_each(Publish::log);
     Ok(Stored {
         digest,
         subject: document.subject,
@@ -218,6 +232,8 @@ pub struct Found {
     pub manifest: Manifest,
     /// Whether everybody may read it.
     pub public: bool,
+    /// The version it is, and what is said of that.
+    pub version: Option<Pulled>,
 }
 
 /// Finds a manifest by tag or digest. `latest` means the highest stable version that is
@@ -252,9 +268,15 @@ pub async fn find(
             .ok_or_else(unknown)?,
     };
     let manifest = store::manifests::find(&app.db, repository, &digest).await?;
+    let manifest = manifest.ok_or_else(unknown)?;
+    let version = match repository.package() {
+        Some(package) => lifecycle::pulled(app, &package, &digest).await?,
+        None => None,
+    };
     let found = Found {
-        manifest: manifest.ok_or_else(unknown)?,
+        manifest,
         public,
+        version,
     };
     if public {
         let key = (repository.clone(), name.clone());
@@ -276,6 +298,7 @@ pub async fn delete(
 ) -> Result<(), ServiceError> {
     access::demand(app, caller, repository, Action::Delete).await?;
     let mut tx = app.db.begin().await?;
+    store::repositories::lock(&mut tx, repository).await?;
     if let Some(package) = repository.package()
         && let Some(version) = store::packages::version_with(&mut tx, &package, digest).await?
     {
@@ -286,10 +309,22 @@ pub async fn delete(
         let (repository, name) = (repository.clone(), digest.to_string());
         return Err(ServiceError::ManifestUnknown { repository, name });
     }
+    let subject = format!("{repository}@{digest}");
+    audit::append(app, &mut tx, caller, "manifest.delete", &subject, json!({})).await?;
     Ok(tx.commit().await?)
 }
 
-/// Everything that refers to a digest, which need not exist.
+/// Which referrers are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Of this type only; empty for all.
+    pub artifact_type: String,
+    /// Those after this digest; empty for all.
+    pub last: String,
+}
+
+/// Lists what refers to a digest, which need not exist, by digest. One page holds
+/// everything unless that is larger than what clients read of a manifest.
 ///
 /// # Errors
 /// The errors of [`access::demand`]; [`ServiceError::Store`].
@@ -298,9 +333,28 @@ pub async fn referrers(
     caller: &Caller,
     repository: &RepositoryName,
     subject: &Digest,
-) -> Result<Vec<Referrer>, ServiceError> {
+    mut wanted: Wanted,
+) -> Result<Page<Referrer>, ServiceError> {
     access::demand(app, caller, repository, Action::Pull).await?;
-    Ok(store::manifests::referrers(&app.db, repository, subject).await?)
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    loop {
+        let (kind, last) = (&wanted.artifact_type, &wanted.last);
+        let batch = store::manifests::referrers(&app.db, repository, subject, kind, last).await?;
+        let end = batch.is_empty();
+        for referrer in batch {
+            bytes += referrer.weight();
+            if bytes > MAX_MANIFEST && !entries.is_empty() {
+                let more = true;
+                return Ok(Page { entries, more });
+            }
+            wanted.last = referrer.digest.to_string();
+            entries.push(referrer);
+        }
+        if end {
+            let more = false;
+            return Ok(Page { entries, more });
+        }
+    }
 }
 
 impl From<DocumentError> for ServiceError {

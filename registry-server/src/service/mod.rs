@@ -12,6 +12,7 @@ pub mod error;
 pub mod feed;
 pub mod foreign;
 pub mod health;
+pub mod lifecycle;
 pub mod limit;
 pub mod manifest;
 pub mod mirror;

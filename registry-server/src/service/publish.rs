@@ -13,7 +13,7 @@ use registry_schema::{
     manifest::MAX_MANIFEST as MAX_CONFIG,
     manifest::ManifestError,
     media_type,
-    name::RepositoryName,
+    name::{RepositoryName, Tag},
     profile::{Finding, Severity},
 };
 use serde_json::{Value, json};
@@ -183,16 +183,9 @@ impl Publish {
         (subject, detail)
     }
 
-    /// Tells the log.
-    pub(super) fn log(&self) {
-        let NewVersion {
-            package,
-            version,
-            index_digest,
-            published_by,
-            ..
-        } = &self.new;
-        tracing::info!(%package, %version, digest = %index_digest, by = published_by, "published");
+    /// Whether this is the tag that makes the version.
+    pub(super) fn is(&self, tag: &Tag) -> bool {
+        tag.as_str() == self.new.version.to_string()
     }
 }
 

@@ -20,7 +20,7 @@ pub async fn count(
     caller: &Caller,
     peer: IpAddr,
     package: &PackageName,
-    index: &Digest,
+    version: &Version,
 ) -> Result<(), ServiceError> {
     let day = app.clock.now().timestamp().div_euclid(SECONDS_PER_DAY);
     let who = match &caller.account {
@@ -30,32 +30,18 @@ pub async fn count(
     let salted = format!("{} {day} {who}", app.pull_salt);
     let hash = Digest::sha256(salted.as_bytes());
     let puller = &hash.hex()[..32];
-    let (commits, pull) = (app.db.commits(), format!("{puller} {package} {index}"));
+    let (commits, pull) = (app.db.commits(), format!("{puller} {package} {version}"));
     if app.reads.counted.get(&pull, commits).is_some() {
         return Ok(());
     }
-    let version = store::packages::version_of_index(&app.db, package, index).await?;
-    if let Some(version) = version {
-        count_version(app, package, &version, day, puller).await?;
+    // The read keeps a loop of pulls from becoming a loop of synced commits.
+    if !store::packages::pulled(&app.db, package, version, day, puller).await? {
+        let mut tx = app.db.begin_relaxed().await?;
+        store::packages::insert_pull(&mut tx, package, version, day, puller).await?;
+        tx.commit().await?;
     }
     app.reads.counted.keep(pull, &(), commits);
     Ok(())
-}
-
-async fn count_version(
-    app: &App,
-    package: &PackageName,
-    version: &Version,
-    day: i64,
-    puller: &str,
-) -> Result<(), ServiceError> {
-    // The read keeps a loop of pulls from becoming a loop of synced commits.
-    if store::packages::pulled(&app.db, package, version, day, puller).await? {
-        return Ok(());
-    }
-    let mut tx = app.db.begin_relaxed().await?;
-    store::packages::insert_pull(&mut tx, package, version, day, puller).await?;
-    Ok(tx.commit().await?)
 }
 
 fn network(peer: IpAddr) -> String {

@@ -5,10 +5,12 @@ use registry_schema::{
     Digest, Version, media_type,
     name::{RepositoryName, Tag},
 };
+use serde_json::json;
 
 use super::{
     ServiceError,
     access::{self, Action, Caller},
+    audit,
     document::Document,
 };
 use crate::{
@@ -72,6 +74,57 @@ pub(super) async fn check(
     Ok(())
 }
 
+/// What must hold of a tag for a write to happen, so that of two writers who read the
+/// same tag the second one learns of the first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// The tag is there, and names this.
+    pub only_if: Option<Expected>,
+    /// The tag is not there, or names something else.
+    pub unless: Option<Expected>,
+}
+
+/// What a tag may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// Anything.
+    Anything,
+    /// One of these digests.
+    OneOf(Vec<Digest>),
+}
+
+impl Condition {
+    fn holds(&self, current: Option<&Digest>) -> bool {
+        let fits = |expected: &Expected| match (expected, current) {
+            (_, None) => false,
+            (Expected::Anything, Some(_)) => true,
+            (Expected::OneOf(digests), Some(current)) => digests.contains(current),
+        };
+        self.only_if.as_ref().is_none_or(fits) && !self.unless.as_ref().is_some_and(fits)
+    }
+}
+
+/// Demands that the condition holds of the tag; the repository is locked.
+///
+/// # Errors
+/// [`ServiceError::TagMoved`].
+pub(super) async fn demand(
+    tx: &mut Tx,
+    repository: &RepositoryName,
+    tag: &Tag,
+    condition: &Condition,
+) -> Result<(), ServiceError> {
+    if *condition == Condition::default() {
+        return Ok(());
+    }
+    let current = store::tags::find_in(tx, repository, tag).await?;
+    if condition.holds(current.as_ref()) {
+        return Ok(());
+    }
+    let tag = tag.clone();
+    Err(ServiceError::TagMoved { tag, current })
+}
+
 /// A page of the tags of a repository, in the order of their bytes.
 #[derive(Debug)]
 pub struct Page<T> {
@@ -128,16 +181,19 @@ pub async fn catalogue(
 /// Deletes a tag; the manifest stays.
 ///
 /// # Errors
-/// [`ServiceError::ManifestUnknown`]; [`ServiceError::Published`] for a version's tag; the
-/// errors of [`access::demand`].
+/// [`ServiceError::ManifestUnknown`]; [`ServiceError::Published`] for a version's tag;
+/// [`ServiceError::TagMoved`]; the errors of [`access::demand`].
 pub async fn delete(
     app: &App,
     caller: &Caller,
     repository: &RepositoryName,
     tag: &Tag,
+    condition: &Condition,
 ) -> Result<(), ServiceError> {
     access::demand(app, caller, repository, Action::Delete).await?;
     let mut tx = app.db.begin().await?;
+    store::repositories::lock(&mut tx, repository).await?;
+    demand(&mut tx, repository, tag, condition).await?;
     if let (Some(package), Ok(version)) = (repository.package(), tag.as_str().parse::<Version>())
         && store::packages::index_of(&mut tx, &package, &version)
             .await?
@@ -149,5 +205,7 @@ pub async fn delete(
         let (repository, name) = (repository.clone(), tag.to_string());
         return Err(ServiceError::ManifestUnknown { repository, name });
     }
+    let subject = format!("{repository}:{tag}");
+    audit::append(app, &mut tx, caller, "tag.delete", &subject, json!({})).await?;
     Ok(tx.commit().await?)
 }

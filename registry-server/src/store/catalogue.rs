@@ -3,7 +3,8 @@
 //! `stars` and `pulls`, joined for showing.
 
 use chrono::{DateTime, Utc};
-use registry_schema::api::SignatureState;
+use registry_schema::api::{Deprecation, SignatureState};
+use registry_schema::notice::Notice;
 use registry_schema::{Digest, PackageName, Version};
 
 use super::{Db, StoreError, Tx, cell, uncount};
@@ -19,6 +20,10 @@ pub struct ListedVersion {
     pub published_at: DateTime<Utc>,
     /// Whether it is withdrawn.
     pub yanked: bool,
+    /// Why it was withdrawn.
+    pub yank_reason: Option<Notice>,
+    /// The advice against it.
+    pub deprecated: Option<Deprecation>,
     /// The best of its signatures.
     pub signature: SignatureState,
     /// Pulls, each puller once a day.
@@ -31,15 +36,21 @@ struct ListedRow {
     index_digest: String,
     published_at: DateTime<Utc>,
     yanked: bool,
+    yank_reason: Option<String>,
+    message: Option<String>,
+    replacement: Option<String>,
+    deprecated_at: Option<DateTime<Utc>>,
     signature: Option<i64>,
     pulls: i64,
 }
 
 const VERSIONS: &str = "select v.version, v.index_digest, v.published_at, v.yanked_at is not null as yanked, \
+     v.yank_reason, d.message, d.replacement, d.deprecated_at, \
      (select cast(max(case s.state when 'verified' then 2 when 'unknown_key' then 1 else 0 end) as bigint) \
       from signatures s where s.repository = v.package and s.subject = v.index_digest) as signature, \
      (select count(*) from pulls p where p.package = v.package and p.version = v.version) as pulls \
-     from versions v where v.package = $1";
+     from versions v left join deprecations d on d.package = v.package and d.version = v.version \
+     where v.package = $1";
 
 /// All versions of a package, highest first; none for a package that does not exist.
 ///
@@ -60,7 +71,16 @@ impl TryFrom<ListedRow> for ListedVersion {
     type Error = StoreError;
 
     fn try_from(row: ListedRow) -> Result<Self, StoreError> {
+        let (message, since) = (row.message.as_deref(), row.deprecated_at);
+        let advice = message.zip(since).map(|(message, since)| {
+            super::lifecycle::deprecation(message, row.replacement.as_deref(), since)
+        });
+        let reason = row.yank_reason.as_deref();
         Ok(Self {
+            yank_reason: reason
+                .map(|reason| cell("versions", "yank_reason", reason))
+                .transpose()?,
+            deprecated: advice.transpose()?,
             version: cell("versions", "version", &row.version)?,
             index_digest: cell("versions", "index_digest", &row.index_digest)?,
             published_at: row.published_at,

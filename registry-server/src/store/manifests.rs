@@ -39,6 +39,15 @@ pub struct Referrer {
     pub size_bytes: u64,
 }
 
+impl Referrer {
+    /// About how many bytes it takes in a list.
+    pub fn weight(&self) -> usize {
+        let texts = [&self.artifact_type, &self.annotations];
+        let texts = texts.into_iter().flatten().map(String::len);
+        texts.sum::<usize>() + self.media_type.len() + self.digest.as_str().len() + 100
+    }
+}
+
 /// What a manifest points at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReferenceKind {
@@ -206,9 +215,12 @@ struct ReferrerRow {
 }
 
 const REFERRERS: &str = "select digest, media_type, artifact_type, annotations, size_bytes from manifests \
-                         where repository = $1 and subject = $2 order by created_at, digest";
+     where repository = $1 and subject = $2 and ($3 = '' or artifact_type = $3) and digest > $4 \
+     order by digest limit 16";
 
-/// Everything in the repository that refers to `subject`, oldest first.
+/// Up to 16 manifests of the repository that refer to `subject` and come after the digest
+/// `last`, by digest; of one artifact type unless that is empty. Annotations may weigh
+/// megabytes, hence so few.
 ///
 /// # Errors
 /// [`StoreError::Statement`] or [`StoreError::Corrupt`].
@@ -216,9 +228,11 @@ pub async fn referrers(
     db: &Db,
     repository: &RepositoryName,
     subject: &Digest,
+    artifact_type: &str,
+    last: &str,
 ) -> Result<Vec<Referrer>, StoreError> {
     let rows: Vec<ReferrerRow> = on!(Db, db, c => sqlx::query_as(REFERRERS).bind(repository.as_str())
-        .bind(subject.as_str()).fetch_all(c).await)?;
+        .bind(subject.as_str()).bind(artifact_type).bind(last).fetch_all(c).await)?;
     rows.into_iter()
         .map(|row| {
             Ok(Referrer {

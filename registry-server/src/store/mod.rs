@@ -38,6 +38,7 @@ pub mod changes;
 pub mod counters;
 pub mod feed;
 pub mod jobs;
+pub mod lifecycle;
 pub mod manifests;
 pub mod namespaces;
 pub mod packages;

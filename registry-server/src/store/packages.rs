@@ -79,24 +79,6 @@ pub async fn insert_version(
     Ok(())
 }
 
-const VERSION_OF_INDEX: &str = "select version from versions where package = $1 and index_digest = $2 order by version limit 1";
-
-/// The version whose index is `digest`, if there is one.
-///
-/// # Errors
-/// [`StoreError::Statement`] or [`StoreError::Corrupt`].
-pub async fn version_of_index(
-    db: &Db,
-    package: &PackageName,
-    digest: &Digest,
-) -> Result<Option<Version>, StoreError> {
-    let version: Option<String> = on!(Db, db, c => sqlx::query_scalar(VERSION_OF_INDEX)
-        .bind(package.to_string()).bind(digest.as_str()).fetch_optional(c).await)?;
-    version
-        .map(|version| cell("versions", "version", &version))
-        .transpose()
-}
-
 const VERSION_WITH: &str = "select version from versions where package = $1 and index_digest = $2 \
      union select v.version from versions v join manifest_references r \
      on r.repository = v.package and r.manifest = v.index_digest \

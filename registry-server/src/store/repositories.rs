@@ -23,6 +23,19 @@ pub async fn insert(
     Ok(())
 }
 
+const LOCK: &str = "update repositories set created_at = created_at where name = $1";
+
+/// Lets one transaction after the other change what the repository holds: what this one
+/// finds there stays until it ends. (On SQLite all writers wait for each other anyway.)
+/// Whoever adds manifests or tags, or takes manifests, tags or blobs away, takes this first.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn lock(tx: &mut Tx, name: &RepositoryName) -> Result<(), StoreError> {
+    on!(Tx, tx, c => sqlx::query(LOCK).bind(name.as_str()).execute(&mut **c).await.map(|_| ()))?;
+    Ok(())
+}
+
 const EXISTS: &str = "select count(*) from repositories where name = $1";
 
 /// Whether anything was ever pushed to `name`.

@@ -5,6 +5,7 @@
 mod audit;
 mod body;
 mod key;
+mod lifecycle;
 mod namespace;
 mod openapi;
 mod package;
@@ -36,6 +37,12 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(search::list))
         .routes(routes!(package::show))
         .routes(routes!(package::version))
+        .routes(routes!(lifecycle::yank, lifecycle::unyank))
+        .routes(routes!(
+            lifecycle::deprecate_version,
+            lifecycle::restore_version
+        ))
+        .routes(routes!(lifecycle::deprecate, lifecycle::restore))
         .routes(routes!(star::show, star::give, star::take_back))
         .routes(routes!(audit::list))
         .routes(routes!(namespace::list, namespace::create))

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use registry_schema::{Digest, name::RepositoryName};
 
 use super::{
-    CONTENT_DIGEST, cache_control, header_text, is_known,
+    CONTENT_DIGEST, cache_control, condition, header_text,
     range::{Wanted, wanted},
 };
 use crate::{
@@ -34,7 +34,7 @@ pub(super) async fn get(
         .header(header::ETAG, format!("\"{digest}\""))
         .header(header::CACHE_CONTROL, cache_control(found.public, true))
         .header(header::ACCEPT_RANGES, "bytes");
-    if is_known(request, digest) {
+    if condition::is_known(&request.headers, digest) {
         return Ok(built(
             answer.status(StatusCode::NOT_MODIFIED).body(Body::empty()),
         ));

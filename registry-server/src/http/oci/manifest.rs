@@ -9,8 +9,8 @@ use axum::{
 use registry_schema::{Digest, name::RepositoryName};
 
 use super::{
-    CONTENT_DIGEST, PathError, Reference, bad_path, cache_control, header_text, is_known, located,
-    query, set,
+    CONTENT_DIGEST, PathError, Reference, bad_path, cache_control, condition, header_text, located,
+    query, set, warning,
 };
 use crate::{
     app::App,
@@ -21,12 +21,14 @@ use crate::{
         manifest::{self, ManifestName, NewManifest},
         pull,
     },
+    store::manifests::Manifest,
 };
 
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const TAG: HeaderName = HeaderName::from_static("oci-tag");
-/// Most tags that one push by digest may set.
-const MAX_TAGS: usize = 100;
+/// Most tags that one push by digest may set: each is a header line of the answer, and
+/// clients read no more than 100 lines.
+const MAX_TAGS: usize = 50;
 
 /// Gives the exact bytes that were pushed, whatever the client accepts: a client that
 /// cannot read them says so better than a 404 would.
@@ -43,36 +45,41 @@ pub(super) async fn get(
         Reference::Digest(digest) => ManifestName::Digest(digest),
     };
     let found = manifest::find(app, caller, name, &reference).await?;
-    let (manifest, head) = (found.manifest, request.method == Method::HEAD);
-    if !head && let Some(package) = name.package() {
-        let peer = request.extensions.get::<Peer>();
-        let peer = peer.map_or([127, 0, 0, 1].into(), |peer| peer.0);
-        pull::count(app, caller, peer, &package, &manifest.digest).await?;
-    }
-    let length = manifest.body.len();
-    let mut response = if is_known(request, &manifest.digest) {
+    let digest = found.manifest.digest.clone();
+    let known = condition::is_known(&request.headers, &digest);
+    let mut response = if known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let body = if head {
-            Body::empty()
-        } else {
-            Body::from(manifest.body)
-        };
-        app.metrics.sent(if head { 0 } else { length as u64 });
-        let mut response = (StatusCode::OK, body).into_response();
-        set(&mut response, header::CONTENT_TYPE, &manifest.media_type);
-        set(&mut response, header::CONTENT_LENGTH, &length.to_string());
-        response
+        whole(app, found.manifest, &request.method)
     };
-    set(&mut response, CONTENT_DIGEST, manifest.digest.as_str());
-    set(
-        &mut response,
-        header::ETAG,
-        &format!("\"{}\"", manifest.digest),
-    );
+    set(&mut response, CONTENT_DIGEST, digest.as_str());
+    set(&mut response, header::ETAG, &format!("\"{digest}\""));
     let cache = cache_control(found.public, by_digest);
     response.headers_mut().insert(header::CACHE_CONTROL, cache);
+    if let (Some(package), Some(version)) = (name.package(), found.version) {
+        warning::add(&mut response, &version.warnings);
+        if request.method == Method::GET && !known {
+            let peer = request.extensions.get::<Peer>();
+            let peer = peer.map_or([127, 0, 0, 1].into(), |peer| peer.0);
+            pull::count(app, caller, peer, &package, &version.version).await?;
+        }
+    }
     Ok(response)
+}
+
+/// The exact bytes, or for HEAD what they would be.
+fn whole(app: &App, manifest: Manifest, method: &Method) -> Response {
+    let length = manifest.body.len();
+    let body = if method == Method::HEAD {
+        Body::empty()
+    } else {
+        app.metrics.sent(length as u64);
+        Body::from(manifest.body)
+    };
+    let mut response = (StatusCode::OK, body).into_response();
+    set(&mut response, header::CONTENT_TYPE, &manifest.media_type);
+    set(&mut response, header::CONTENT_LENGTH, &length.to_string());
+    response
 }
 
 /// Stores a manifest under a tag, or under its digest and the tags of `?tag=`.
@@ -85,7 +92,11 @@ pub(super) async fn put(
     body: Body,
 ) -> Result<Response, Failure> {
     let mut tags = Vec::new();
-    for tag in query(request, "tag").into_iter().take(MAX_TAGS) {
+    let asked = query(request, "tag");
+    if asked.len() > MAX_TAGS {
+        return Err(too_many(asked.len()));
+    }
+    for tag in asked {
         tags.push(
             tag.parse()
                 .map_err(|error| bad_path(&PathError::Tag(error)))?,
@@ -116,6 +127,7 @@ pub(super) async fn put(
             media_type,
             digest,
             tags,
+            condition: condition::of_write(&request.headers),
             given: manifest::Given::default(),
         },
     )
@@ -145,6 +157,12 @@ pub(super) async fn delete(
 ) -> Result<Response, Failure> {
     manifest::delete(app, caller, name, digest).await?;
     Ok(StatusCode::ACCEPTED.into_response())
+}
+
+fn too_many(tags: usize) -> Failure {
+    let detail = format!("{tags} tags are too many for one push; the limit is {MAX_TAGS}");
+    let status = StatusCode::URI_TOO_LONG;
+    Failure::new(status, "too-many-tags", "SIZE_INVALID", detail)
 }
 
 fn too_large(reason: &str) -> Failure {

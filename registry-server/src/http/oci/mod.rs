@@ -2,6 +2,7 @@
 //! OCI distribution, version 1.1: one resource per file.
 
 mod blob;
+pub mod condition;
 mod manifest;
 pub mod path;
 pub mod range;
@@ -10,6 +11,7 @@ mod remote;
 mod tag;
 pub mod token;
 mod upload;
+mod warning;
 
 use axum::{
     body::Body,
@@ -77,7 +79,7 @@ async fn route(
             manifest::put(&app, &caller, &name, reference, request, body).await
         }
         (Resource::Manifest(name, Reference::Tag(tag)), "DELETE") => {
-            tag::delete(&app, &caller, &name, &tag).await
+            tag::delete(&app, &caller, &name, &tag, request).await
         }
         (Resource::Manifest(name, Reference::Digest(digest)), "DELETE") => {
             manifest::delete(&app, &caller, &name, &digest).await
@@ -228,20 +230,6 @@ fn cache_control(public: bool, by_digest: bool) -> HeaderValue {
         (true, true) => "public, max-age=31536000, immutable",
         (true, false) => "no-cache",
     })
-}
-
-/// Whether the client has this digest already.
-fn is_known(request: &Parts, digest: &Digest) -> bool {
-    let tag = format!("\"{digest}\"");
-    let tags = request.headers.get_all(header::IF_NONE_MATCH);
-    tags.iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| {
-            value.split(',').any(|one| {
-                let one = one.trim();
-                one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag
-            })
-        })
 }
 
 /// An answer of a status and a relative `Location`: behind a proxy an absolute one would

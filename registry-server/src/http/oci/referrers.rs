@@ -12,14 +12,18 @@ use super::{query_one, set};
 use crate::{
     app::App,
     http::error::Failure,
-    service::{access::Caller, manifest},
+    service::{
+        access::Caller,
+        manifest::{self, Wanted},
+    },
     store::manifests::Referrer,
 };
 
 const FILTERS: HeaderName = HeaderName::from_static("oci-filters-applied");
 
-/// Lists everything that refers to a digest, on one page: several clients do not follow
-/// `Link` and would miss signatures. A digest that nobody knows has an empty list.
+/// Lists everything that refers to a digest, on one page as long as clients can read it:
+/// several do not follow `Link` and would miss signatures. A digest that nobody knows has
+/// an empty list.
 pub(super) async fn list(
     app: &App,
     caller: &Caller,
@@ -27,12 +31,15 @@ pub(super) async fn list(
     digest: &Digest,
     request: &Parts,
 ) -> Result<Response, Failure> {
-    let wanted = query_one(request, "artifactType");
-    let mut referrers = manifest::referrers(app, caller, name, digest).await?;
-    if let Some(wanted) = &wanted {
-        referrers.retain(|referrer| referrer.artifact_type.as_deref() == Some(wanted));
-    }
-    let manifests: Vec<Value> = referrers.into_iter().map(descriptor).collect();
+    let wanted = Wanted {
+        artifact_type: query_one(request, "artifactType").unwrap_or_default(),
+        last: query_one(request, "last").unwrap_or_default(),
+    };
+    let kind = wanted.artifact_type.clone();
+    let page = manifest::referrers(app, caller, name, digest, wanted).await?;
+    let last = page.entries.last().filter(|_| page.more);
+    let next = last.map(|last| next(name, digest, &kind, &last.digest));
+    let manifests: Vec<Value> = page.entries.into_iter().map(descriptor).collect();
     let index = json!({
         "schemaVersion": 2,
         "mediaType": media_type::OCI_INDEX,
@@ -40,10 +47,22 @@ pub(super) async fn list(
     });
     let mut response = index.to_string().into_response();
     set(&mut response, header::CONTENT_TYPE, media_type::OCI_INDEX);
-    if wanted.is_some() {
+    if !kind.is_empty() {
         set(&mut response, FILTERS, "artifactType");
     }
+    if let Some(next) = next {
+        set(&mut response, header::LINK, &next);
+    }
     Ok(response)
+}
+
+fn next(name: &RepositoryName, digest: &Digest, kind: &str, last: &Digest) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    if !kind.is_empty() {
+        query.append_pair("artifactType", kind);
+    }
+    let query = query.append_pair("last", last.as_str()).finish();
+    format!("</v2/{name}/referrers/{digest}?{query}>; rel=\"next\"")
 }
 
 fn descriptor(referrer: Referrer) -> Value {

@@ -9,7 +9,7 @@ use axum::{
 use registry_schema::name::{RepositoryName, Tag};
 use serde_json::json;
 
-use super::{query_one, set};
+use super::{condition, query_one, set};
 use crate::{
     app::App,
     http::error::Failure,
@@ -61,8 +61,10 @@ pub(super) async fn delete(
     caller: &Caller,
     name: &RepositoryName,
     tag: &Tag,
+    request: &Parts,
 ) -> Result<Response, Failure> {
-    tag::delete(app, caller, name, tag).await?;
+    let condition = condition::of_write(&request.headers);
+    tag::delete(app, caller, name, tag, &condition).await?;
     Ok(StatusCode::ACCEPTED.into_response())
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Row {
     /// Pulls and stars, where there are any.
     pub(super) numbers: Vec<String>,
     pub(super) published: Moment,
+    pub(super) yanked: bool,
+    pub(super) deprecated: bool,
 }
 
 fn numbers(package: &PackageSummary) -> Vec<String> {
@@ -42,6 +44,8 @@ impl From<PackageSummary> for Row {
             licence: package.license,
             signature: package.signature,
             published: package.published_at.into(),
+            yanked: package.yanked,
+            deprecated: package.deprecated.is_some(),
         }
     }
 }

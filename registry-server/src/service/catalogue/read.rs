@@ -108,6 +108,8 @@ pub(super) async fn summary(
         pulls: versions.iter().map(|listed| listed.pulls).sum(),
         stars: store::catalogue::stars(&app.db, name).await?,
         published_at: latest.published_at,
+        yanked: latest.yanked,
+        deprecated: store::lifecycle::deprecations(&app.db, name).await?.package,
     }))
 }
 
@@ -170,6 +172,8 @@ fn listed(version: ListedVersion) -> VersionSummary {
         published_at: version.published_at,
         signature: version.signature,
         yanked: version.yanked,
+        yank_reason: version.yank_reason,
+        deprecated: version.deprecated,
         pulls: version.pulls,
     }
 }

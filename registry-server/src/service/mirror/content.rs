@@ -198,6 +198,7 @@ pub(in crate::service) async fn store_manifests(
 
 fn new(planned: &Planned, tag: Option<Tag>) -> NewManifest {
     NewManifest {
+        condition: tag::Condition::default(),
         body: planned.bytes.to_vec(),
         media_type: Some(planned.entry.media_type.clone()),
         digest: Some(planned.entry.digest.clone()),

@@ -10,7 +10,10 @@ mod trust;
 use askama::Template;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use registry_schema::api::{NamespaceKey, PackageDetail, VersionDetail, VersionSummary};
+use registry_schema::Reference;
+use registry_schema::api::{
+    Deprecation, NamespaceKey, PackageDetail, VersionDetail, VersionSummary,
+};
 
 use super::{
     Layout,
@@ -34,6 +37,8 @@ struct PackagePage {
     /// The version to prefer, if it is another one.
     newer: Option<String>,
     yanked: bool,
+    yank_reason: Option<String>,
+    advice: Vec<Advice>,
     unsigned: bool,
     badges: Vec<badge::Badge>,
     trust: trust::Trust,
@@ -69,6 +74,35 @@ struct PackagePage {
     digest: String,
 }
 
+/// What the publisher advises.
+struct Advice {
+    /// `The package` or `This version`.
+    what: &'static str,
+    message: String,
+    /// What to use instead, and where that is if it is here.
+    replacement: Option<(String, Option<String>)>,
+}
+
+impl Advice {
+    fn new(what: &'static str, advice: &Deprecation) -> Self {
+        Self {
+            what,
+            message: advice.message.to_string(),
+            replacement: advice.replacement.as_ref().map(|instead| {
+                let page = instead.registry.is_none().then(|| page_of(instead));
+                (instead.to_string(), page)
+            }),
+        }
+    }
+}
+
+fn page_of(reference: &Reference) -> String {
+    match reference.version() {
+        Some(version) => format!("/packages/{}/{version}", reference.package),
+        None => format!("/packages/{}", reference.package),
+    }
+}
+
 struct FindingRow {
     code: String,
     mark: Mark,
@@ -83,6 +117,7 @@ struct VersionRow {
     mark: Mark,
     pulls: String,
     yanked: bool,
+    deprecated: bool,
     digest: String,
     short_digest: String,
 }
@@ -140,6 +175,12 @@ impl PackagePage {
             newer: (package.summary.version != version.summary.version)
                 .then(|| package.summary.version.to_string()),
             yanked: version.summary.yanked,
+            yank_reason: version
+                .summary
+                .yank_reason
+                .as_ref()
+                .map(ToString::to_string),
+            advice: advice(&package, version),
             unsigned: version.summary.signature != registry_schema::api::SignatureState::Signed,
             badges: badge::badges(version, profile),
             trust: trust::Trust::new(version, keys),
@@ -192,6 +233,14 @@ impl PackagePage {
     }
 }
 
+fn advice(package: &PackageDetail, version: &VersionDetail) -> Vec<Advice> {
+    let all = package.summary.deprecated.as_ref();
+    let one = version.summary.deprecated.as_ref();
+    let all = all.map(|advice| Advice::new("The package", advice));
+    let one = one.map(|advice| Advice::new("This version", advice));
+    all.into_iter().chain(one).collect()
+}
+
 /// The findings of all objects, each once.
 fn findings(version: &VersionDetail) -> Vec<FindingRow> {
     let mut seen = Vec::new();
@@ -217,6 +266,7 @@ fn version_rows(versions: Vec<VersionSummary>, shown: &VersionDetail) -> Vec<Ver
         mark: version.signature.into(),
         pulls: format::thousands(version.pulls),
         yanked: version.yanked,
+        deprecated: version.deprecated.is_some(),
         short_digest: version.digest.hex().chars().take(12).collect(),
         digest: version.digest.to_string(),
     };
