@@ -53,6 +53,20 @@ unpack_deb() {
   printf '%s\n' "$dir"
 }
 
+# unpack_together SUITE NAME PACKAGE…: unpacks several Debian packages into one tree of
+# that name, prints where. For what expects its parts beside each other.
+unpack_together() {
+  local suite=$1 dir=$CACHE/$1/$2; shift 2
+  if [ ! -e "$dir/.done" ]; then
+    rm -rf "$dir"; mkdir -p "$dir/.debs"
+    (cd "$dir/.debs" && { suite_apt "$suite" apt-get -qq download "$@" >&2 ||
+      { rm -f "$CACHE/$suite/apt/.done"; suite_apt "$suite" apt-get -qq download "$@" >&2; }; } &&
+      for deb in *.deb; do dpkg -x "$deb" "$dir"; done)
+    rm -rf "$dir/.debs" && touch "$dir/.done"
+  fi
+  printf '%s\n' "$dir"
+}
+
 # cargo_tool NAME VERSION: installs a cargo tool into the cache, prints its path.
 cargo_tool() {
   local name=$1 version=$2 dir=$CACHE/cargo/$1-$2

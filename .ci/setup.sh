@@ -8,9 +8,12 @@ PACKAGES=(
   clang libbpf-dev bpftool    # compiler, headers and looking glass for eBPF programs
   iproute2 iputils-ping util-linux procps  # network namespaces and traffic
   postgresql postgresql-client  # the second database, in tests
-  skopeo python3-venv         # other registry clients, in tests
+  skopeo podman buildah python3-venv  # other registry clients, in tests
   ca-certificates curl jq git openssl
 )
+
+# Node.js may come from elsewhere, with its package manager; Debian's would not go with that.
+command -v npm >/dev/null || PACKAGES+=(nodejs npm)
 
 missing=()
 for package in "${PACKAGES[@]}"; do
