@@ -10,6 +10,7 @@ mod keys;
 mod liar;
 mod lies;
 mod mirror;
+mod oci_client;
 mod packing;
 mod publish;
 mod stage;
