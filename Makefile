@@ -20,7 +20,7 @@ test: setup test-rust test-interop ## Run all tests
 test-rust: ## Run the Rust tests; those that need the kernel run as root
 	@bash .ci/test.sh
 
-test-interop: build ## Check against skopeo, oras and two cosign versions
+test-interop: build ## Check against the clients of other people: skopeo, podman, buildah, crane, oras, sigstore, cosign
 	@bash .ci/interop.sh
 
 test-operations: build ## Metrics, API, traces, units and manifests through other programs' parsers

@@ -3,9 +3,9 @@
 
 use std::{path::Path, process::Command, sync::OnceLock};
 
-use registry_schema::media_type;
+use registry_schema::{api::NewDeprecation, media_type};
 use registry_server::{
-    service::namespace,
+    service::{lifecycle, namespace},
     store::{self, Db},
 };
 use serde_json::json;
@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 use tempfile::TempDir;
 
 use crate::support::{
-    TestRegistry, administrator, expect,
+    TestRegistry, administrator, expect, header,
     package::{KeyPair, PackageBuilder},
 };
 
@@ -188,6 +188,51 @@ async fn story(registry: &TestRegistry) {
     )
     .await
     .expect("a removed key");
+    second_thoughts(registry).await;
+}
+
+/// A version is yanked, deprecated, and both are taken back.
+async fn second_thoughts(registry: &TestRegistry) {
+    let (app, admin) = (&registry.app, administrator());
+    let package = "demo/pass".parse().expect("a name");
+    let version = "1.1.0".parse().expect("a version");
+    let notice = || "counts twice".parse().expect("a notice");
+    let latest = async || {
+        let path = "/v2/demo/pass/manifests/latest";
+        let answer = expect(registry.anonymous.head(path).await, 200).await;
+        let warned = answer.headers().get_all("warning").iter().count();
+        (header(&answer, "docker-content-digest").to_owned(), warned)
+    };
+    let digest = |version: &str| {
+        let packed = PackageBuilder::new("demo/pass", version).pack();
+        packed.digest().to_string()
+    };
+    let done = lifecycle::yank(app, &admin, &package, &version, &notice()).await;
+    done.expect("a yank");
+    assert_eq!(latest().await, (digest("1.0.0"), 0));
+    let advice = NewDeprecation {
+        message: notice(),
+        replacement: Some("demo/next@^2".parse().expect("a reference")),
+    };
+    for about in [None, Some(&version)] {
+        let done = lifecycle::deprecate(app, &admin, &package, about, &advice).await;
+        done.expect("a deprecation");
+    }
+    assert_eq!(latest().await, (digest("1.0.0"), 1));
+    let done = lifecycle::unyank(app, &admin, &package, &version).await;
+    done.expect("no yank");
+    assert_eq!(latest().await, (digest("1.1.0"), 2));
+    let detail = registry.anonymous.json("/api/v1/packages/demo/pass").await;
+    assert_eq!(detail["deprecated"]["replacement"], "demo/next@^2");
+    assert_eq!(
+        detail["versions"][0]["deprecated"]["message"],
+        "counts twice"
+    );
+    for about in [None, Some(&version), None] {
+        let done = lifecycle::restore(app, &admin, &package, about).await;
+        done.expect("no deprecation");
+    }
+    assert_eq!(latest().await, (digest("1.1.0"), 0));
 }
 
 /// Many at once: none fails, none is lost, and the feed has each number once.
@@ -209,6 +254,25 @@ async fn crowd(registry: &TestRegistry) {
     let numbers: Vec<i64> = changes.iter().map(|change| change.sequence).collect();
     let expected: Vec<i64> = (1..).take(numbers.len()).collect();
     assert_eq!(numbers, expected);
+    // Of two that publish the same version, one does, and the tag is what it published.
+    for at in 0..5 {
+        let name = format!("demo/race{at}");
+        let one = PackageBuilder::new(&name, "1.0.0").pack();
+        let mut two = PackageBuilder::new(&name, "1.0.0");
+        two.license = "MIT OR GPL-2.0-only".to_owned();
+        let two = two.pack();
+        let admin = &registry.admin;
+        tokio::join!(one.push_content(admin), two.push_content(admin));
+        let (first, second) =
+            tokio::join!(one.push_tag(admin, "1.0.0"), two.push_tag(admin, "1.0.0"));
+        let mut statuses = [first.status().as_u16(), second.status().as_u16()];
+        let winner = if statuses[0] == 201 { &one } else { &two };
+        statuses.sort_unstable();
+        assert_eq!(statuses, [201, 409]);
+        let path = format!("/v2/{name}/manifests/1.0.0");
+        let tag = registry.anonymous.get(&path).await;
+        assert_eq!(tag.bytes().await.expect("a body"), winner.index);
+    }
     // Of one image that everybody deletes, one deletion is the one.
     registry.admin.push_blob("demo/image", b"{}").await;
     let index = json!({"schemaVersion": 2, "manifests": []}).to_string();
