@@ -18,6 +18,9 @@ check "cannot delete a published version" says "denied|409|published" skopeo del
 check "deletes what is no version" skopeo delete --tls-verify=false --creds "admin:$ADMIN_TOKEN" "docker://$HOST/netops/copied:edge"
 check "it is gone" gone netops/copied/manifests/edge
 bpfpkg yank netops/packet-count:1.0.0 --reason "only to see who says it" 2>/dev/null
-check "is told that a version was yanked" prints "was yanked by its publisher: only to see" nobody \
-  skopeo copy --all --preserve-digests --src-tls-verify=false "docker://$REF:1.0.0" "oci:$WORK/yanked:v"
+check "copies a yanked version" nobody \
+  skopeo copy --quiet --all --preserve-digests --src-tls-verify=false "docker://$REF:1.0.0" "oci:$WORK/yanked:v"
+# Debian 12's skopeo does not show the header; newer ones do.
+check "the answer says that it was yanked" prints '^[Ww]arning: 299 - "netops/packet-count 1.0.0 was yanked by its publisher: only to see' \
+  curl -fsSI "http://$HOST/v2/netops/packet-count/manifests/1.0.0"
 bpfpkg unyank netops/packet-count:1.0.0 2>/dev/null
