@@ -217,9 +217,8 @@ async fn keys_and_stars_come_and_go() {
     stage.running.shutdown().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_yanked_version_is_passed_over_and_says_so_when_named() {
-    let stage = Stage::set().await;
+/// Publishes 0.1.0, 0.1.1 and 0.2.0, and gives a user who trusts their publisher.
+fn three_versions(stage: &Stage) -> Home {
     stage.opened();
     let folder = stage.admin.package("counter");
     let push = ["push", "--key", "alice.key", "counter"];
@@ -230,19 +229,27 @@ async fn a_yanked_version_is_passed_over_and_says_so_when_named() {
     }
     let user = Home::with_registry(&stage.host());
     user.run(&["trust", "add", "demo", "--yes"]).exits(0);
-    let version = |reference: &str| {
-        let verified = user
-            .run(&["verify", reference, "--output", "json"])
-            .exits(0);
-        let version = verified.json()["version"]
-            .as_str()
-            .expect("a version")
-            .to_owned();
-        (version, verified.stderr)
-    };
-    assert_eq!(version("demo/counter").0, "0.2.0");
-    assert_eq!(version("demo/counter@^0.1").0, "0.1.1");
-    assert_eq!(version("demo/counter@>=0.1, <0.3").0, "0.2.0");
+    user
+}
+
+/// The version that a reference leads to, and what was said on the way.
+#[track_caller]
+fn chosen(user: &Home, reference: &str) -> (String, String) {
+    let verified = user
+        .run(&["verify", reference, "--output", "json"])
+        .exits(0);
+    let version = verified.json()["version"].clone();
+    let version = version.as_str().expect("a version").to_owned();
+    (version, verified.stderr)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_yanked_version_is_passed_over_and_says_so_when_named() {
+    let stage = Stage::set().await;
+    let user = three_versions(&stage);
+    assert_eq!(chosen(&user, "demo/counter").0, "0.2.0");
+    assert_eq!(chosen(&user, "demo/counter@^0.1").0, "0.1.1");
+    assert_eq!(chosen(&user, "demo/counter@>=0.1, <0.3").0, "0.2.0");
     user.run(&["verify", "demo/counter@^1"])
         .exits(3)
         .says(&["0.2.0, 0.1.1, 0.1.0"]);
@@ -250,60 +257,47 @@ async fn a_yanked_version_is_passed_over_and_says_so_when_named() {
     let yank = ["yank", "demo/counter:0.1.1", "--reason", "counts twice"];
     user.run(&yank).exits(4);
     stage.admin.run(&yank).exits(0);
-    let yank = [
-        "yank",
-        "demo/counter:0.2.0",
-        "--reason",
-        "counts \"nothing\"",
-    ];
+    let reason = "counts \"nothing\"";
+    let yank = ["yank", "demo/counter:0.2.0", "--reason", reason];
     stage.admin.run(&yank).exits(0);
-    assert_eq!(version("demo/counter").0, "0.1.0");
-    assert_eq!(version("demo/counter@^0.1").0, "0.1.0");
-    assert_eq!(
-        version("demo/counter@*"),
-        ("0.1.0".to_owned(), String::new())
-    );
-    let (named, said) = version("demo/counter:0.2.0");
+    for reference in ["demo/counter", "demo/counter@^0.1", "demo/counter@*"] {
+        let quietly = ("0.1.0".to_owned(), String::new());
+        assert_eq!(chosen(&user, reference), quietly, "{reference}");
+    }
+    let (named, said) = chosen(&user, "demo/counter:0.2.0");
     assert_eq!(named, "0.2.0");
-    assert!(
-        said.contains(
-            "warning: demo/counter 0.2.0 was yanked by its publisher: counts \"nothing\""
-        ),
-        "{said}"
-    );
+    let warning = format!("warning: demo/counter 0.2.0 was yanked by its publisher: {reason}");
+    assert!(said.contains(&warning), "{said}");
     let info = user.run(&["info", "demo/counter:0.2.0"]).exits(0).stdout;
-    assert!(info.contains("yanked: counts \"nothing\""), "{info}");
+    assert!(info.contains(&format!("yanked: {reason}")), "{info}");
 
-    let deprecate = [
-        "deprecate",
-        "demo/counter",
-        "--message",
-        "unmaintained",
-        "--replacement",
-        "demo/next",
-    ];
-    stage.admin.run(&deprecate).exits(0);
-    let said = version("demo/counter").1;
-    assert!(
-        said.contains("warning: demo/counter is deprecated: unmaintained; use demo/next instead"),
-        "{said}"
-    );
-    let table = user.run(&["search", "counter"]).exits(0).stdout;
-    assert!(table.contains("deprecated"), "{table}");
-    stage
-        .admin
-        .run(&["deprecate", "demo/counter", "--remove"])
-        .exits(0);
     stage.admin.run(&["unyank", "demo/counter:0.2.0"]).exits(0);
-    assert_eq!(version("demo/counter"), ("0.2.0".to_owned(), String::new()));
-    stage
-        .admin
-        .run(&["yank", "demo/counter", "--reason", "x"])
+    let quietly = ("0.2.0".to_owned(), String::new());
+    assert_eq!(chosen(&user, "demo/counter"), quietly);
+    let yank = |what: &str| stage.admin.run(&["yank", what, "--reason", "x"]);
+    yank("demo/counter")
         .exits(2)
         .says(&["names no single version"]);
-    stage
-        .admin
-        .run(&["yank", "demo/counter:9.9.9", "--reason", "x"])
-        .exits(3);
+    yank("demo/counter:9.9.9").exits(3);
+    stage.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deprecated_package_says_what_to_use_instead() {
+    let stage = Stage::set().await;
+    let user = three_versions(&stage);
+    let deprecate = ["deprecate", "demo/counter", "--message", "unmaintained"];
+    let instead = [&deprecate[..], &["--replacement", "demo/next"]].concat();
+    stage.admin.run(&instead).exits(0);
+    let (version, said) = chosen(&user, "demo/counter");
+    assert_eq!(version, "0.2.0");
+    let warning = "warning: demo/counter is deprecated: unmaintained; use demo/next instead";
+    assert!(said.contains(warning), "{said}");
+    let table = user.run(&["search", "counter"]).exits(0).stdout;
+    assert!(table.contains("deprecated"), "{table}");
+    let remove = ["deprecate", "demo/counter", "--remove"];
+    stage.admin.run(&remove).exits(0);
+    let quietly = ("0.2.0".to_owned(), String::new());
+    assert_eq!(chosen(&user, "demo/counter"), quietly);
     stage.running.shutdown().await;
 }
