@@ -259,7 +259,7 @@ async fn crowd(registry: &TestRegistry) {
         let name = format!("demo/race{at}");
         let one = PackageBuilder::new(&name, "1.0.0").pack();
         let mut two = PackageBuilder::new(&name, "1.0.0");
-        two.license = "MIT OR GPL-2.0-only".to_owned();
+        "MIT OR GPL-2.0-only".clone_into(&mut two.license);
         let two = two.pack();
         let admin = &registry.admin;
         tokio::join!(one.push_content(admin), two.push_content(admin));

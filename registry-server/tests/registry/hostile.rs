@@ -231,8 +231,8 @@ async fn smuggled_requests() {
         format!("content-length: {length}\r\ncontent-length: 0\r\n"),
         format!("content-length: 0, {length}\r\n"),
         format!("content-length: +{length}\r\n"),
-        format!("content-length: -1\r\n"),
-        format!("content-length: 0x10\r\n"),
+        "content-length: -1\r\n".to_owned(),
+        "content-length: 0x10\r\n".to_owned(),
         format!("content-length: {}\r\n", "9".repeat(40)),
         // An encoding that only one of two readers knows.
         "transfer-encoding: chunked, identity\r\n".to_owned(),
