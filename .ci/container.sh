@@ -39,9 +39,13 @@ root=$work/root; mkdir "$root"
 container=$(as_root buildah "${STORE[@]}" from "$IMAGE")
 as_root cp -a "$(as_root buildah "${STORE[@]}" mount "$container")/." "$root/"
 [ "$(as_root find "$root" -type f | wc -l)" = 2 ] || die "the image holds more than the program: $(as_root find "$root" -type f)"
+# What every runtime of containers puts there.
+as_root mkdir "$root/dev"
+as_root mknod -m 666 "$root/dev/random" c 1 8
+as_root mknod -m 666 "$root/dev/urandom" c 1 9
 port=$((20000 + RANDOM % 20000))
 env=(env -i BPFPKG_SERVER_DATA=/data "BPFPKG_SERVER_LISTEN=127.0.0.1:$port" BPFPKG_LOG_FORMAT=json TMPDIR=/data)
-inside=(chroot --userspec=10001:10001 --groups= "$root")
+inside=("$(command -v chroot)" --userspec=10001:10001 --groups= "$root")
 "${env[@]}" "${inside[@]}" /bpfpkg-registry serve > "$work/out" 2> "$work/log" &
 server=$!
 wait_for 20 "${env[@]}" "${inside[@]}" /bpfpkg-registry health || die "it never became healthy: $(cat "$work/log")"
@@ -57,7 +61,8 @@ kill -TERM "$server"; code=0; wait "$server" || code=$?; server=
 ! "${env[@]}" "${inside[@]}" /bpfpkg-registry health 2>/dev/null || die "a stopped registry is healthy"
 
 # Where namespaces are to be had, the same by podman, with a read-only root.
-if as_root podman "${STORE[@]}" run --rm --network none --cgroups disabled --read-only "$IMAGE" --version > "$work/version" 2> "$work/podman"; then
+if as_root podman "${STORE[@]}" run --rm --network none --cgroups disabled --read-only \
+  --ulimit "nofile=$(ulimit -n):$(ulimit -n)" --ulimit "nproc=$(ulimit -u):$(ulimit -u)" "$IMAGE" --version > "$work/version" 2> "$work/podman"; then
   grep -q "$RELEASE_VERSION" "$work/version" || die "podman: $(cat "$work/version")"
   say "podman starts it too"
 else

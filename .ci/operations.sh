@@ -31,7 +31,7 @@ export BPFPKG_OTLP_ENDPOINT=http://127.0.0.1:$(cat "$WORK/port")
 start_registry
 trace=0af7651916cd43dd8448eb211c80319c parent=b7ad6b7169203331
 curl -fsS -o /dev/null -H "traceparent: 00-$trace-$parent-01" "http://$HOST/api/v1/packages"
-curl -sS -o /dev/null "http://$HOST/api/v1/packages/no/such" "http://$HOST/v2/" "http://$HOST/"
+curl -sS "http://$HOST/api/v1/packages/no/such" "http://$HOST/v2/" "http://$HOST/" > /dev/null
 curl -fsS "http://$HOST/metrics" > "$WORK/metrics"
 curl -fsS "http://$HOST/api/v1/openapi.json" > "$WORK/openapi.json"
 

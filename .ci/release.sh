@@ -3,7 +3,7 @@
 # Builds what a release consists of: three static programs, a Debian package of each, the
 # lists of what they are made of, checksums, and a signature by our own client.
 #   RELEASE_KEY=bpfpkg.key      signs; without it the checksums stay unsigned, said loudly
-#   PROFILE=dev                 packs programs of the daily profile: for tests of this script
+#   PROGRAMS=DIR                packs the programs that are there: for tests of this script
 . "$(dirname "$0")/lib.sh"
 cd "$TOP"
 . .ci/static.sh
@@ -11,7 +11,7 @@ cd "$TOP"
 OUT=${OUT:-$TARGET/release-$RELEASE_VERSION}
 ARCH=$(dpkg --print-architecture)
 umask 022
-build_static registry-server/bpfpkg-registry registry-client/bpfpkg l3afd-lite/l3afd-lite
+[ -n "${PROGRAMS:-}" ] || build_static registry-server/bpfpkg-registry registry-client/bpfpkg l3afd-lite/l3afd-lite
 rm -rf "$OUT"; mkdir -p "$OUT"
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 
@@ -67,10 +67,10 @@ END
   python3 .ci/sbom.py "$crate" Cargo.lock < "$work/metadata" > "$OUT/$name.cdx.json"
 }
 
-cargo metadata --locked --format-version 1 --filter-platform "$RELEASE_HOST" > "$work/metadata"
+cargo metadata --locked --format-version 1 --filter-platform "$(rustc -vV | sed -n "s,^host: ,,p")" > "$work/metadata"
 
 stage bpfpkg-registry; manual bpfpkg-registry; service bpfpkg-registry
-install -Dm640 dist/registry.toml "$tree/etc/bpfpkg/registry.toml"
+install -Dm644 dist/registry.toml "$tree/etc/bpfpkg/registry.toml"
 echo /etc/bpfpkg/registry.toml > "$tree/DEBIAN/conffiles"
 pack bpfpkg-registry registry-server "registry for signed eBPF packages"
 

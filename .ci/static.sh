@@ -5,19 +5,18 @@
 RELEASE_VERSION=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' "$TOP/Cargo.toml")
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$TOP" log -1 --format=%ct)}
 
-# build_static CRATE/PROGRAM…: builds into $PROGRAMS, with the profile PROFILE. Only the last
-# step differs from an ordinary build of the profile `dev`, so that tests need no second one.
+# build_static CRATE/PROGRAM…: builds into $PROGRAMS, with the profile PROFILE. With `dev` only
+# the last step differs from an ordinary build, so that tests need no second one.
 build_static() {
   local one host
-  host=$(rustc -vV | sed -n 's/^host: //p')
   if [ "${PROFILE:-release}" = dev ]; then
     PROGRAMS=$TARGET/static; mkdir -p "$PROGRAMS"
     for one in "$@"; do
       cargo rustc --locked -p "${one%/*}" --bin "${one#*/}" -- -C target-feature=+crt-static -C strip=symbols
-      # Cargo takes the flags of one program for a change of it: the next ordinary build links anew.
       cp "$TARGET/debug/${one#*/}" "$PROGRAMS/"
     done
   else
+    host=$(rustc -vV | sed -n 's/^host: //p')
     PROGRAMS=$TARGET/$host/release
     local packages=()
     for one in "$@"; do packages+=(-p "${one%/*}"); done
