@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make demo` and `make test` are all a fresh Debian 12 machine needs.
 
-.PHONY: help setup build demo test test-rust test-interop test-operations release container lint doc deny separable bench vm fuzz clean
+.PHONY: help setup build demo test faults test-rust test-interop test-operations release container lint doc deny separable bench vm fuzz clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -19,6 +19,10 @@ test: setup test-rust test-interop ## Run all tests
 
 test-rust: ## Run the Rust tests; those that need the kernel run as root
 	@bash .ci/test.sh
+
+faults: setup ## Kill, fill and break the registry, the long way: 500 kills
+	BPFPKG_KILLS=500 cargo test --locked -p registry-server --test registry -- --nocapture \
+	  crash:: faults:: bucket:: replicas:: gc:: integrity::
 
 test-interop: build ## Check against the clients of other people: skopeo, podman, buildah, crane, oras, sigstore, cosign
 	@bash .ci/interop.sh

@@ -9,6 +9,7 @@ PACKAGES=(
   iproute2 iputils-ping util-linux procps  # network namespaces and traffic
   postgresql postgresql-client  # the second database, in tests
   skopeo podman buildah python3-venv  # other registry clients, in tests
+  nginx-light strace          # several replicas behind one address, and disks that fail, in tests
   ca-certificates curl jq git openssl
 )
 
@@ -24,6 +25,12 @@ if [ ${#missing[@]} -gt 0 ]; then
   as_root apt-get update -qq
   # No database may start by itself on somebody's machine because of our tests.
   as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" > /dev/null
+fi
+
+# An S3 server, for the tests against a bucket.
+if [ ! -x "$CACHE/moto/bin/moto_server" ]; then
+  say "installing moto"
+  python3 -m venv "$CACHE/moto" && "$CACHE/moto/bin/pip" install --quiet 'moto[s3,server]==5.2.5'
 fi
 
 command -v cargo >/dev/null || die "cargo is not on PATH: install a Rust toolchain first (rustup, channel 1.95.0)"

@@ -15,7 +15,7 @@ use crate::{
     http::{limit::Limits, tls::Tls},
     index::Index,
     metrics::Metrics,
-    service::{cache::Reads, mirror::Remotes, token::BearerKey, upload::Sessions},
+    service::{cache::Reads, mirror::Remotes, session::Sessions, token::BearerKey},
     store::Db,
 };
 

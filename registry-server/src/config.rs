@@ -12,6 +12,8 @@ use crate::{
     network::Network,
 };
 
+pub use crate::config_storage::{Bucket, Upkeep};
+
 /// The configuration file that is read if it is there and no other is given.
 pub const DEFAULT_FILE: &str = "/etc/bpfpkg/registry.toml";
 
@@ -90,6 +92,44 @@ pub enum Command {
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Collect garbage now, beside a running registry or without one
+    Gc {
+        /// Only say what would be collected
+        #[arg(long)]
+        dry_run: bool,
+        /// The settings.
+        #[command(flatten)]
+        config: Box<Config>,
+    },
+    /// Check that everything the database says is there
+    Fsck {
+        /// Print the report as JSON
+        #[arg(long)]
+        json: bool,
+        /// The settings.
+        #[command(flatten)]
+        config: Box<Config>,
+    },
+    /// Read and hash everything that is stored; set aside and repair what is damaged
+    Scrub(Box<Config>),
+    /// Copy database and blobs into an empty directory, while the registry runs
+    Backup {
+        /// Where to
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// The settings.
+        #[command(flatten)]
+        config: Box<Config>,
+    },
+    /// Bring a backup into an empty registry, and check all of it
+    Restore {
+        /// Where from
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+        /// The settings.
+        #[command(flatten)]
+        config: Box<Config>,
+    },
     /// Ask the registry on this machine whether it can do its work; exit code 0 if so
     Health(Health),
     /// Write the manual pages into a folder
@@ -165,6 +205,12 @@ pub struct Config {
         hide_env_values = true
     )]
     pub database: Option<String>,
+    /// Where the bytes of blobs are kept, if not in the data directory
+    #[command(flatten)]
+    pub bucket: Bucket,
+    /// How the content is kept whole
+    #[command(flatten)]
+    pub upkeep: Upkeep,
     /// Largest blob that is accepted, in bytes
     #[arg(long, env = "BPFPKG_SERVER_MAX_BLOB", value_name = "BYTES", default_value_t = DEFAULT_MAX_BLOB)]
     pub max_blob_bytes: u64,

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod config_file;
+mod config_storage;
 pub mod http;
 pub mod index;
 pub mod job;

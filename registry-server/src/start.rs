@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From a configuration to a running registry, and back to a closed one.
 
-use std::{fs::File, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{fs::File, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use url::Url;
 
 use crate::{
     app::App,
-    blob::{BlobError, Blobs},
+    blob::{BlobError, Blobs, S3},
     clock::{Clock, Random},
     config::Config,
     http::{
@@ -25,7 +25,7 @@ use crate::{
         start as first,
         token::BearerKey,
     },
-    store::{Db, StoreError},
+    store::{self, Db, StoreError},
 };
 
 /// Why the registry did not start.
@@ -159,20 +159,48 @@ pub async fn open(
     clock: Clock,
     random: Random,
 ) -> Result<(App, Option<String>), StartError> {
+    let index = Index::open(&config.data.join("index")).map_err(ServiceError::from)?;
+    let app = assemble(config, addr, clock, random, index).await?;
+    catalogue::reconcile(&app).await?;
+    let admin_token = first_token(&app).await?;
+    Ok((app, admin_token))
+}
+
+/// Opens database and blobs for a command that works beside a running registry, or without
+/// one. Its search index is empty and not kept.
+///
+/// # Errors
+/// [`StartError`].
+pub(crate) async fn open_beside(config: Config) -> Result<App, StartError> {
+    let index = Index::in_memory().map_err(ServiceError::from)?;
+    let (clock, random) = (Clock::system(), Random::system());
+    let addr = config.listen;
+    assemble(config, addr, clock, random, index).await
+}
+
+async fn assemble(
+    config: Config,
+    addr: SocketAddr,
+    clock: Clock,
+    random: Random,
+    index: Index,
+) -> Result<App, StartError> {
     let public_url = public_url(&config, addr)?;
     let tls = Tls::open(&config.tls)?;
     let limits = Limits::new(&config.limits);
-    let blobs = Blobs::open(&config.data)?;
+    let blobs = match config.bucket.place() {
+        Some(place) => Blobs::S3(S3::open(&place, random.clone())?),
+        None => Blobs::open(&config.data)?,
+    };
     let db = match &config.database {
         Some(url) => Db::postgres(url).await?,
         None => Db::sqlite(&config.data.join("registry.db")).await?,
     };
-    let index = Index::open(&config.data.join("index")).map_err(ServiceError::from)?;
     let secret = first::secret(&db, &random, "bearer-key").await?;
     let pull_salt = first::secret(&db, &random, "pull-salt").await?;
     let outbound = Outbound::new(&config.allow_private, Arc::new(SystemLookup));
     let remotes = Remotes::new(outbound, config.upstream_logins.clone());
-    let app = App {
+    Ok(App {
         config: Arc::new(config),
         public_url: Arc::new(public_url),
         db,
@@ -190,10 +218,21 @@ pub async fn open(
         tls: tls.map(Arc::new),
         stopping: Arc::default(),
         remotes: Arc::new(remotes),
-    };
-    catalogue::reconcile(&app).await?;
-    let admin_token = first::first_token(&app).await?;
-    Ok((app, admin_token))
+    })
+}
+
+/// Makes the administrator and its token, once: of several replicas that start on an empty
+/// database, one.
+async fn first_token(app: &App) -> Result<Option<String>, ServiceError> {
+    while store::accounts::count(&app.db).await? == 0 {
+        if let Some(claim) = job::Claim::take(app, "first-start").await? {
+            let token = first::first_token(app).await;
+            claim.release(Duration::ZERO, &token).await?;
+            return token;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Ok(None)
 }
 
 fn public_url(config: &Config, addr: SocketAddr) -> Result<Url, StartError> {
@@ -220,7 +259,7 @@ fn public_url(config: &Config, addr: SocketAddr) -> Result<Url, StartError> {
 }
 
 /// Makes the data directory, and keeps every other server out of it while the file is open.
-fn lock(config: &Config) -> Result<File, StartError> {
+pub(crate) fn lock(config: &Config) -> Result<File, StartError> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     let path = &config.data;
     let data = |source| StartError::Data {

@@ -21,6 +21,7 @@ pub mod openapi;
 pub mod profile;
 pub mod reference;
 pub mod signature;
+pub mod storage;
 pub mod version;
 
 pub use digest::Digest;

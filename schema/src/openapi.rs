@@ -65,4 +65,7 @@ bodies![
     crate::federation::NewWebhook,
     crate::federation::Upstream,
     crate::federation::Webhook,
+    crate::storage::Expired,
+    crate::storage::NamespaceStorage,
+    crate::storage::StorageRules,
 ];

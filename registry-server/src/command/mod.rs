@@ -4,9 +4,14 @@
 //! A verb gives the exit code of `registry_schema::exit` that says how it went, or an
 //! error, whose sentence [`run`] prints.
 
+mod backup;
 mod config;
+mod fsck;
+mod gc;
 mod health;
 mod manual;
+mod restore;
+mod scrub;
 mod serve;
 
 use registry_schema::exit;
@@ -28,17 +33,30 @@ pub async fn run(cli: Cli, settings: &[Setting]) -> u8 {
         }
     };
     let outcome = match cli.command {
-        Command::Serve(config) => serve::run(*config).await,
+        Command::Serve(config) => Box::pin(serve::run(*config)).await,
         Command::Config(verb) => config::run(&verb, settings),
         Command::Health(health) => health::run(&health).await,
         Command::Man(folder) => manual::man(&folder),
         Command::Completions { shell } => manual::completions(shell),
+        Command::Gc { dry_run, config } => Box::pin(gc::run(*config, dry_run)).await,
+        Command::Fsck { json, config } => Box::pin(fsck::run(*config, json)).await,
+        Command::Scrub(config) => Box::pin(scrub::run(*config)).await,
+        Command::Backup { to, config } => Box::pin(backup::run(*config, &to)).await,
+        Command::Restore { from, config } => Box::pin(restore::run(*config, &from)).await,
     };
     telemetry.end().await;
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error}");
         error.downcast_ref().map_or(exit::FAILURE, code)
     })
+}
+
+/// Prints a report as JSON.
+fn print(report: &impl serde::Serialize) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", serde_json::to_string_pretty(report)?)?;
+    Ok(out.flush()?)
 }
 
 fn code(error: &StartError) -> u8 {

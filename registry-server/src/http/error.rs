@@ -27,6 +27,7 @@ use crate::{
     service::{
         ServiceError, document::DocumentError, mirror::UpstreamError, webhook::WebhookError,
     },
+    store::StoreError,
 };
 
 /// The kind of an answer to credentials that are not good.
@@ -126,6 +127,7 @@ impl From<ServiceError> for Failure {
 fn status(error: &ServiceError) -> StatusCode {
     use ServiceError as E;
     match error {
+        E::Store(store) if store.is_full() => StatusCode::INSUFFICIENT_STORAGE,
         E::Store(_) | E::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         E::Index(_) | E::Audit(_) => StatusCode::INTERNAL_SERVER_ERROR,
         E::Blob(blob) => status_of_blob(blob),
@@ -154,8 +156,9 @@ fn status(error: &ServiceError) -> StatusCode {
             WebhookError::Outbound(_) | WebhookError::Event(_) => StatusCode::BAD_REQUEST,
         },
         E::Offset { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
-        E::Document(DocumentError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+        E::Document(DocumentError::TooLarge) | E::Quota { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         E::Name(_)
+        | E::StorageRule { .. }
         | E::AccountName(_)
         | E::Signature(_)
         | E::Document(_)
@@ -181,13 +184,17 @@ fn status_of_upstream(error: &UpstreamError) -> StatusCode {
 fn status_of_blob(error: &BlobError) -> StatusCode {
     use std::io::ErrorKind::{QuotaExceeded, StorageFull};
     match error {
-        BlobError::Unsafe => StatusCode::SERVICE_UNAVAILABLE,
+        BlobError::Unsafe | BlobError::Bucket { .. } | BlobError::Stored { .. } => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         BlobError::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded) => {
             StatusCode::INSUFFICIENT_STORAGE
         }
-        BlobError::Io { .. } | BlobError::Damaged { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        BlobError::Io { .. } | BlobError::Damaged { .. } | BlobError::Place(_) => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
         BlobError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        BlobError::NotStaged(_) => StatusCode::NOT_FOUND,
+        BlobError::NotStaged(_) | BlobError::Missing(_) => StatusCode::NOT_FOUND,
         BlobError::Digest { .. } | BlobError::Length { .. } | BlobError::Body(_) => {
             StatusCode::BAD_REQUEST
         }
@@ -198,6 +205,7 @@ fn status_of_blob(error: &BlobError) -> StatusCode {
 fn codes(error: &ServiceError) -> (&'static str, &'static str) {
     use ServiceError as E;
     match error {
+        E::Store(store) if store.is_full() => ("storage", "DENIED"),
         E::Store(_) | E::Unavailable(_) => ("unavailable", "TOOMANYREQUESTS"),
         E::Index(_) => ("index", "UNSUPPORTED"),
         E::Audit(_) => ("audit", "UNSUPPORTED"),
@@ -232,14 +240,18 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
         E::TagMoved { .. } => ("tag-moved", "DENIED"),
         E::LatestIsVirtual { .. } => ("latest-virtual", "DENIED"),
         E::Published { .. } => ("version-published", "DENIED"),
+        E::Quota { .. } => ("quota", "DENIED"),
+        E::StorageRule { .. } => ("storage-rule", "UNSUPPORTED"),
     }
 }
 
 const fn codes_of_blob(error: &BlobError) -> (&'static str, &'static str) {
     match error {
-        BlobError::Unsafe => ("unavailable", "TOOMANYREQUESTS"),
-        BlobError::Io { .. } => ("storage", "DENIED"),
-        BlobError::Damaged { .. } => ("storage", "BLOB_UNKNOWN"),
+        BlobError::Unsafe | BlobError::Bucket { .. } | BlobError::Stored { .. } => {
+            ("unavailable", "TOOMANYREQUESTS")
+        }
+        BlobError::Io { .. } | BlobError::Place(_) => ("storage", "DENIED"),
+        BlobError::Damaged { .. } | BlobError::Missing(_) => ("storage", "BLOB_UNKNOWN"),
         BlobError::Digest { .. } => ("digest-invalid", "DIGEST_INVALID"),
         BlobError::Length { .. } => ("chunk-length", "SIZE_INVALID"),
         BlobError::TooLarge { .. } => ("too-large", "SIZE_INVALID"),
@@ -253,8 +265,12 @@ fn internal(error: &ServiceError) -> String {
     tracing::error!(%error, "request failed");
     match error {
         ServiceError::Blob(BlobError::Unsafe | BlobError::Damaged { .. })
+        | ServiceError::Store(StoreError::Unsafe)
         | ServiceError::Unavailable(_)
         | ServiceError::Upstream(_) => error.to_string(),
+        ServiceError::Blob(BlobError::Bucket { .. } | BlobError::Stored { .. }) => {
+            "the registry cannot use its blob store now; try again shortly".to_owned()
+        }
         ServiceError::Store(_) => {
             "the registry cannot use its database now; try again shortly".to_owned()
         }

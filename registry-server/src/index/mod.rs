@@ -95,6 +95,19 @@ impl Index {
                 open_engine(&path, &schema)?
             }
         };
+        Self::with(engine, fields)
+    }
+
+    /// An empty index that is not kept, for a program that works beside the registry.
+    ///
+    /// # Errors
+    /// [`IndexError::Engine`].
+    pub fn in_memory() -> Result<Self, IndexError> {
+        let (schema, fields) = schema::build();
+        Self::with(tantivy::Index::create_in_ram(schema), fields)
+    }
+
+    fn with(engine: tantivy::Index, fields: Fields) -> Result<Self, IndexError> {
         schema::register_tokenizer(&engine);
         let reader = engine
             .reader_builder()

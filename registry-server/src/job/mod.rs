@@ -4,6 +4,9 @@
 //!
 //! A new job is a file with a function `job() -> Job`, and a line in [`all`].
 
+pub mod gc;
+pub mod retention;
+pub mod scrub;
 pub mod uploads;
 pub mod webhooks;
 
@@ -37,7 +40,13 @@ pub struct Job {
 
 /// Every job of the registry.
 pub fn all(_app: &App) -> Vec<Job> {
-    vec![uploads::job(), webhooks::job()]
+    vec![
+        uploads::job(),
+        retention::job(),
+        gc::job(),
+        scrub::job(),
+        webhooks::job(),
+    ]
 }
 
 /// Runs all jobs until told to stop. What is running then is given up where it waits.
@@ -144,18 +153,35 @@ impl<'a> Claim<'a> {
         }
     }
 
+    /// Does the work of whoever holds the claim, and keeps it up meanwhile.
+    ///
+    /// # Errors
+    /// Those of the work; [`ServiceError::Unavailable`] when the claim was lost.
+    pub async fn during<T, E: From<ServiceError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        tokio::select! {
+            done = work => done,
+            lost = self.keep() => match lost {
+                Ok(()) => unreachable!("a claim is kept until it is lost"),
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+
     /// Gives the job back, due again after `every`.
     ///
     /// # Errors
     /// [`ServiceError::Store`].
-    pub async fn release(
+    pub async fn release<T, E: ToString>(
         self,
         every: Duration,
-        outcome: &Result<(), ServiceError>,
+        outcome: &Result<T, E>,
     ) -> Result<(), ServiceError> {
         let now = self.app.clock.now();
         let next = now + TimeDelta::from_std(every).unwrap_or(TimeDelta::MAX);
-        let failure = outcome.as_ref().err().map(ToString::to_string);
+        let failure = outcome.as_ref().err().map(E::to_string);
         let mut tx = self.app.db.begin().await?;
         store::jobs::release(
             &mut tx,

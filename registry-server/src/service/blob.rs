@@ -4,11 +4,14 @@
 use bytes::Bytes;
 use chrono::Duration;
 use registry_schema::{Digest, name::RepositoryName};
+use serde_json::json;
 
 use super::{
     ServiceError,
-    access::{self, Action, Caller, Standing},
+    access::{self, Action, Caller, Right, Standing},
+    audit,
     cache::BlobKey,
+    quota,
 };
 use crate::{
     app::App,
@@ -17,7 +20,7 @@ use crate::{
 };
 
 /// How long a fresh blob is kept although nothing refers to it yet.
-const LEASE: Duration = Duration::hours(24);
+pub(super) const LEASE: Duration = Duration::hours(24);
 
 /// Largest blob that is read whole instead of streamed, in bytes.
 const SMALL: u64 = 64 * 1024;
@@ -46,8 +49,8 @@ pub async fn find(
         return Ok(found);
     }
     let Standing { public, .. } = access::demand(app, caller, repository, Action::Pull).await?;
-    let size = store::blobs::size(&app.db, repository, digest).await?;
-    let size_bytes = size.ok_or_else(|| unknown(repository, digest))?;
+    let found = store::blobs::find(&app.db, repository, digest).await?;
+    let (size_bytes, _) = found.ok_or_else(|| unknown(repository, digest))?;
     let found = Found { size_bytes, public };
     if public {
         let key = (repository.clone(), digest.clone());
@@ -79,6 +82,32 @@ pub async fn content(
     }
     app.reads.content.insert(digest.clone(), bytes.clone());
     Ok(Some(bytes))
+}
+
+/// The same for somebody who asks whether to push the blob: whoever may push is promised
+/// that it stays for a while, although nothing refers to it yet.
+///
+/// # Errors
+/// As those of [`find`].
+pub async fn find_to_keep(
+    app: &App,
+    caller: &Caller,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<Found, ServiceError> {
+    let Standing { public, right } = access::demand(app, caller, repository, Action::Pull).await?;
+    let found = store::blobs::find(&app.db, repository, digest).await?;
+    let (size_bytes, leased_until) = found.ok_or_else(|| unknown(repository, digest))?;
+    let now = app.clock.now();
+    // A write for every question would be dear: half of a lease is long enough too.
+    if right >= Right::Write && leased_until < now + LEASE / 2 {
+        let mut tx = app.db.begin().await?;
+        if !store::blobs::lease(&mut tx, repository, digest, now + LEASE).await? {
+            return Err(unknown(repository, digest));
+        }
+        tx.commit().await?;
+    }
+    Ok(Found { size_bytes, public })
 }
 
 fn unknown(repository: &RepositoryName, digest: &Digest) -> ServiceError {
@@ -130,6 +159,7 @@ pub async fn mount(
         if let Some(size) = store::blobs::size_in(&mut tx, &holder, digest).await? {
             store::repositories::insert(&mut tx, repository, app.clock.now()).await?;
             record(app, &mut tx, repository, digest, size).await?;
+            quota::check(&mut tx, repository.namespace()).await?;
             tx.commit().await?;
             return Ok(true);
         }
@@ -149,16 +179,22 @@ pub async fn delete(
     digest: &Digest,
 ) -> Result<(), ServiceError> {
     access::demand(app, caller, repository, Action::Delete).await?;
+    let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     store::repositories::lock(&mut tx, repository).await?;
+    // The collection of garbage locks the row alone.
+    if !store::blobs::lease(&mut tx, repository, digest, now).await? {
+        return Err(unknown(repository, digest));
+    }
     if let Some(user) = store::manifests::user_of(&mut tx, repository, digest).await? {
         return Err(ServiceError::BlobUsed {
             digest: digest.clone(),
             user,
         });
     }
-    if !store::blobs::delete(&mut tx, repository, digest).await? {
-        return Err(unknown(repository, digest));
-    }
+    store::blobs::delete(&mut tx, repository, digest).await?;
+    store::contents::touch(&mut tx, digest, now).await?;
+    let subject = format!("{repository}@{digest}");
+    audit::append(app, &mut tx, caller, "blob.delete", &subject, json!({})).await?;
     Ok(tx.commit().await?)
 }

@@ -164,6 +164,23 @@ pub enum ServiceError {
         package: PackageName,
         version: Version,
     },
+    /// The namespace may hold no more.
+    #[error(
+        "namespace `{namespace}` may hold {quota} bytes and holds {used}; remove something, or ask an administrator for more"
+    )]
+    Quota {
+        namespace: String,
+        quota: u64,
+        used: u64,
+    },
+    /// A storage rule has a number that makes no sense.
+    #[error("storage rule `{rule}` is {value}; it must be {least} to {most}, or absent")]
+    StorageRule {
+        rule: &'static str,
+        value: u64,
+        least: u64,
+        most: u64,
+    },
     /// The registry is stopping or overloaded.
     #[error("the registry cannot do this now ({0}); try again shortly")]
     Unavailable(&'static str),

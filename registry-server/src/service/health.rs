@@ -1,21 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Whether the registry can do its work, and how much of everything there is.
 
+use std::time::Duration;
+
 use super::ServiceError;
 use crate::{
     app::App,
     metrics::{Family, Gauge},
-    store,
+    store::{self, StoreError},
 };
+
+/// How long a sign of life may take.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Asks the database and the blob directory for a sign of life.
 ///
 /// # Errors
-/// [`ServiceError::Store`] or [`ServiceError::Blob`], whichever does not answer.
+/// [`ServiceError::Store`] or [`ServiceError::Blob`], whichever does not answer well;
+/// [`ServiceError::Unavailable`] if one does not answer at all.
 pub async fn check(app: &App) -> Result<(), ServiceError> {
-    app.db.ping().await?;
-    app.blobs.probe().await?;
-    Ok(())
+    let answers = async {
+        app.db.ping().await?;
+        if !app.db.writable() {
+            return Err(StoreError::Unsafe.into());
+        }
+        Ok(app.blobs.probe().await?)
+    };
+    match tokio::time::timeout(PATIENCE, answers).await {
+        Ok(answers) => answers,
+        Err(_) => Err(ServiceError::Unavailable(
+            "database or blob store does not answer",
+        )),
+    }
 }
 
 /// What is measured when `/metrics` is asked.
@@ -32,7 +48,8 @@ async fn gauges(app: &App) -> Result<Vec<Gauge>, ServiceError> {
     let (blobs, blob_bytes) = store::blobs::total(&app.db).await?;
     let (packages, versions) = store::packages::total(&app.db).await?;
     let uploads = store::uploads::count(&app.db).await?;
-    let writable = u64::from(app.blobs.writable());
+    let (contents, damaged, content_bytes) = store::contents::total(&app.db).await?;
+    let writable = u64::from(app.blobs.writable() && app.db.writable());
     let gauge = |name, help, value| Gauge { name, help, value };
     Ok(vec![
         gauge("packages", "Packages with at least one version.", packages),
@@ -50,8 +67,19 @@ async fn gauges(app: &App) -> Result<Vec<Gauge>, ServiceError> {
         gauge("uploads", "Uploads in progress.", uploads),
         gauge(
             "storage_writable",
-            "1 while the blob directory takes writes.",
+            "1 while database and blob directory take writes.",
             writable,
+        ),
+        gauge("contents", "Stored contents, each counted once.", contents),
+        gauge(
+            "content_bytes",
+            "Bytes of stored contents, each counted once.",
+            content_bytes,
+        ),
+        gauge(
+            "contents_damaged",
+            "Contents that a scrub found damaged.",
+            damaged,
         ),
     ])
 }

@@ -17,7 +17,7 @@ use super::{
     cache::ManifestKey,
     document::{Document, DocumentError, MAX_MANIFEST},
     lifecycle::{self, Pulled},
-    publish, signature,
+    publish, quota, signature,
     tag::{self, Condition, Page},
 };
 use crate::{
@@ -130,6 +130,7 @@ pub async fn put(
         _ => None,
     };
     signature::record(app, &mut tx, repository, &digest, signatures).await?;
+    quota::check(&mut tx, repository.namespace()).await?;
     if let Some(publish) = published {
         let (subject, detail) = publish.entry(new.given.source.as_deref());
         audit::append(app, &mut tx, caller, "version.publish", &subject, detail).await?;
@@ -154,12 +155,11 @@ async fn check_references(
     repository: &RepositoryName,
     document: &Document,
 ) -> Result<(), ServiceError> {
-    for blob in document
-        .config
-        .iter()
-        .chain(&document.layers)
-        .filter(|blob| !blob.is_foreign())
-    {
+    let blobs = document.config.iter().chain(&document.layers);
+    let mut blobs: Vec<_> = blobs.filter(|blob| !blob.is_foreign()).collect();
+    // Each look locks its row: in one order, so that no two pushes wait for each other.
+    blobs.sort_by(|one, other| one.digest.cmp(&other.digest));
+    for blob in blobs {
         let size = match store::blobs::size_in(tx, repository, &blob.digest).await? {
             // It may be known to be elsewhere.
             None => store::upstreams::find_in(tx, repository, &blob.digest)

@@ -4,13 +4,17 @@
 
 pub mod access;
 pub mod audit;
+pub mod backup;
 pub mod blob;
 pub mod cache;
 pub mod catalogue;
+mod content;
 pub mod document;
 pub mod error;
 pub mod feed;
 pub mod foreign;
+pub mod fsck;
+pub mod gc;
 pub mod health;
 pub mod lifecycle;
 pub mod limit;
@@ -20,6 +24,10 @@ pub mod namespace;
 pub mod outbound;
 pub mod publish;
 pub mod pull;
+mod quota;
+pub mod retention;
+pub mod scrub;
+pub mod session;
 pub mod signature;
 pub mod start;
 pub mod tag;

@@ -150,7 +150,7 @@ pub(super) async fn read_from(
         .filter(|layer| layer.media_type == kind)
         .take(MAX_LAYERS)
     {
-        if store::blobs::size(&app.db, repository, &layer.digest)
+        if store::blobs::find(&app.db, repository, &layer.digest)
             .await?
             .is_none()
         {

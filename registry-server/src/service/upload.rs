@@ -1,48 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Uploads: begin, continue, ask, finish, cancel.
 //!
-//! How far an upload is, is the length of its staged file; no other record of it exists
-//! that a crash could make disagree.
+//! How far an upload is, is the length of its staged file, or the sum of the parts that
+//! the database names where replicas share the store; no second record of it exists that a
+//! crash could make disagree.
 
-use std::{
-    collections::HashMap,
-    ops::Range,
-    sync::{Arc, Mutex, PoisonError, Weak},
-};
+use std::ops::Range;
 
 use chrono::{DateTime, Duration, Utc};
+use futures::StreamExt;
 use registry_schema::{Digest, name::RepositoryName};
-use tokio::sync::Mutex as AsyncMutex;
 
 use super::{
     ServiceError,
     access::{self, Action, Caller},
-    blob,
+    blob, content,
+    quota::{self, Room},
+    session::{self, Session},
 };
 use crate::{
     app::App,
-    blob::ByteStream,
+    blob::{Addition, Arrived, BlobError, ByteStream},
     store::{self, uploads::Upload},
 };
 
-/// One lock per upload in progress, so that of two requests that continue the same
-/// upload the second sees what the first has written.
-#[derive(Debug, Default)]
-pub struct Sessions(Mutex<HashMap<String, Weak<AsyncMutex<()>>>>);
-
-impl Sessions {
-    /// The lock of an upload. It lives as long as somebody holds it.
-    pub fn lock(&self, id: &str) -> Arc<AsyncMutex<()>> {
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lock) = sessions.get(id).and_then(Weak::upgrade) {
-            return lock;
-        }
-        sessions.retain(|_, lock| lock.strong_count() > 0);
-        let lock = Arc::new(AsyncMutex::new(()));
-        sessions.insert(id.to_owned(), Arc::downgrade(&lock));
-        lock
-    }
-}
+/// How much of a chunk in the wrong place is read before it is refused, in bytes.
+const DRAINED: usize = 32 * 1024 * 1024;
 
 /// How far an upload is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +46,9 @@ pub async fn begin(
     repository: &RepositoryName,
 ) -> Result<Progress, ServiceError> {
     access::demand(app, caller, repository, Action::Push).await?;
+    quota::room(app, repository.namespace())
+        .await?
+        .demand_any()?;
     let now = app.clock.now();
     let upload = Upload {
         id: app.random.id(now).to_string(),
@@ -71,7 +57,7 @@ pub async fn begin(
         expires_at: now + Duration::seconds(app.config.upload_seconds.into()),
     };
     app.blobs.stage(&upload.id).await?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = app.db.begin_relaxed().await?;
     store::repositories::insert(&mut tx, repository, now).await?;
     store::uploads::insert(&mut tx, &upload, now).await?;
     tx.commit().await?;
@@ -81,26 +67,26 @@ pub async fn begin(
     })
 }
 
-/// Finds an upload that the caller may continue: an upload is its repository's and its
+/// Demands that the caller may continue the upload: an upload is its repository's and its
 /// account's, and nobody else learns that it exists.
-async fn find(
+async fn demand(
     app: &App,
     caller: &Caller,
     repository: &RepositoryName,
     id: &str,
-) -> Result<u64, ServiceError> {
+) -> Result<(), ServiceError> {
     access::demand(app, caller, repository, Action::Push).await?;
-    let unknown = || ServiceError::UploadUnknown(id.chars().take(64).collect());
-    let upload = store::uploads::find(&app.db, id)
-        .await?
-        .ok_or_else(unknown)?;
-    let ours = upload.repository == *repository
-        && upload.account == caller.name()
-        && upload.expires_at > app.clock.now();
-    if !ours {
-        return Err(unknown());
+    let upload = store::uploads::find(&app.db, id).await?;
+    let ours = upload.is_some_and(|upload| {
+        upload.repository == *repository
+            && upload.account == caller.name()
+            && upload.expires_at > app.clock.now()
+    });
+    if ours {
+        Ok(())
+    } else {
+        Err(session::unknown(id))
     }
-    app.blobs.staged_bytes(id).await?.ok_or_else(unknown)
 }
 
 /// How far an upload is.
@@ -113,9 +99,10 @@ pub async fn status(
     repository: &RepositoryName,
     id: &str,
 ) -> Result<Progress, ServiceError> {
+    demand(app, caller, repository, id).await?;
     Ok(Progress {
         id: id.to_owned(),
-        offset: find(app, caller, repository, id).await?,
+        offset: session::arrived(app, id).await?.bytes,
     })
 }
 
@@ -124,7 +111,7 @@ pub async fn status(
 ///
 /// # Errors
 /// [`ServiceError::Offset`] if the chunk does not begin at the end, and the upload is as it
-/// was; [`ServiceError::UploadUnknown`]; [`ServiceError::Blob`].
+/// was; [`ServiceError::UploadUnknown`]; [`ServiceError::Blob`]; [`ServiceError::Quota`].
 pub async fn append(
     app: &App,
     caller: &Caller,
@@ -133,46 +120,70 @@ pub async fn append(
     range: Option<Range<u64>>,
     body: ByteStream,
 ) -> Result<Progress, ServiceError> {
-    let lock = app.sessions.lock(id);
-    let _held = lock.lock().await;
-    let offset = find(app, caller, repository, id).await?;
-    append_held(app, id, offset, range, body).await
-}
-
-async fn append_held(
-    app: &App,
-    id: &str,
-    offset: u64,
-    range: Option<Range<u64>>,
-    body: ByteStream,
-) -> Result<Progress, ServiceError> {
-    if let Some(range) = &range
-        && range.start != offset
-    {
-        return Err(ServiceError::Offset {
-            id: id.to_owned(),
-            given: range.start,
-            offset,
-        });
-    }
-    let exactly = range.map(|range| range.end - range.start);
-    let length = app
-        .blobs
-        .append(id, body, exactly, app.config.max_blob_bytes)
+    demand(app, caller, repository, id).await?;
+    let room = quota::room(app, repository.namespace()).await?;
+    let mut session = Session::begin(app, id).await?;
+    let arrived = session.arrived().await?;
+    let addition = addition(app, id, &arrived, range, body, &room).await?;
+    let work = app.blobs.append(id, &arrived, addition);
+    let now = session
+        .during(work)
+        .await
+        .map_err(|error| room.explain(error))?;
+    session
+        .keep_parts(&now.parts[arrived.parts.len()..])
         .await?;
-    app.metrics.received(length - offset);
+    app.metrics.received(now.bytes - arrived.bytes);
     Ok(Progress {
         id: id.to_owned(),
-        offset: length,
+        offset: now.bytes,
     })
 }
 
+/// What a chunk adds, if it begins where the upload ends.
+async fn addition(
+    app: &App,
+    id: &str,
+    arrived: &Arrived,
+    range: Option<Range<u64>>,
+    body: ByteStream,
+    room: &Room,
+) -> Result<Addition, ServiceError> {
+    if let Some(range) = &range
+        && range.start != arrived.bytes
+    {
+        // Many clients read no answer before they have sent everything.
+        drain(body).await;
+        return Err(ServiceError::Offset {
+            id: id.to_owned(),
+            given: range.start,
+            offset: arrived.bytes,
+        });
+    }
+    Ok(Addition {
+        body,
+        exactly: range.map(|range| range.end - range.start),
+        limit: room.limit(app.config.max_blob_bytes),
+    })
+}
+
+/// Reads what is left of a body, up to a limit, and forgets it.
+async fn drain(mut body: ByteStream) {
+    let mut left = DRAINED;
+    while left > 0
+        && let Some(Ok(piece)) = body.next().await
+    {
+        left = left.saturating_sub(piece.len());
+    }
+}
+
 /// Appends the last chunk, which may be empty, checks the digest and makes the blob
-/// readable in the repository. Bytes of another digest end the upload.
+/// readable in the repository. Bytes of another digest end the upload; after any other
+/// error it is as it was.
 ///
 /// # Errors
 /// [`ServiceError::Offset`] as for [`append`]; [`ServiceError::Blob`] with
-/// [`BlobError::Digest`](crate::blob::BlobError::Digest).
+/// [`BlobError::Digest`]; [`ServiceError::Quota`].
 pub async fn finish(
     app: &App,
     caller: &Caller,
@@ -182,22 +193,47 @@ pub async fn finish(
     body: ByteStream,
     digest: &Digest,
 ) -> Result<(), ServiceError> {
-    let lock = app.sessions.lock(id);
-    let _held = lock.lock().await;
-    let offset = find(app, caller, repository, id).await?;
-    append_held(app, id, offset, range, body).await?;
-    let staged = match app.blobs.publish(id, digest).await {
-        Ok(staged) => staged,
+    demand(app, caller, repository, id).await?;
+    let room = quota::room(app, repository.namespace()).await?;
+    let session = Session::begin(app, id).await?;
+    let arrived = session.arrived().await?;
+    let addition = addition(app, id, &arrived, range, body, &room).await?;
+    let seen = content::look(app, digest).await?;
+    let work = app.blobs.publish(id, &arrived, addition, digest);
+    let size = match session.during(work).await {
+        Ok(size) => size,
         Err(error) => {
-            end(app, id).await?;
-            return Err(error.into());
+            if matches!(error, ServiceError::Blob(BlobError::Digest { .. })) {
+                end(app, id).await?;
+                session.ended();
+            }
+            return Err(room.explain(error));
         }
     };
+    app.metrics.received(size - arrived.bytes);
     let mut tx = app.db.begin().await?;
-    blob::record(app, &mut tx, repository, digest, staged.size_bytes).await?;
+    blob::record(app, &mut tx, repository, digest, size).await?;
+    content::hold(app, &mut tx, digest, size, seen).await?;
+    quota::check(&mut tx, repository.namespace()).await?;
+    session.confirm(&mut tx).await?;
     store::uploads::delete(&mut tx, id).await?;
     tx.commit().await?;
+    session.ended();
+    if app.blobs.is_shared() && !arrived.parts.is_empty() {
+        discard_later(app, id);
+    }
     Ok(())
+}
+
+/// Removes the staged parts of an upload that was published. Nobody waits for it: what a
+/// crash leaves here is swept.
+fn discard_later(app: &App, id: &str) {
+    let (app, id) = (app.clone(), id.to_owned());
+    tokio::spawn(async move {
+        if let Err(error) = app.blobs.discard(&id).await {
+            tracing::info!(upload = id, %error, "staged parts are left to the sweep");
+        }
+    });
 }
 
 /// Forgets an upload and its bytes.
@@ -210,10 +246,12 @@ pub async fn cancel(
     repository: &RepositoryName,
     id: &str,
 ) -> Result<(), ServiceError> {
-    let lock = app.sessions.lock(id);
-    let _held = lock.lock().await;
-    find(app, caller, repository, id).await?;
-    end(app, id).await
+    demand(app, caller, repository, id).await?;
+    let session = Session::begin(app, id).await?;
+    session.arrived().await?;
+    end(app, id).await?;
+    session.ended();
+    Ok(())
 }
 
 async fn end(app: &App, id: &str) -> Result<(), ServiceError> {
@@ -237,7 +275,7 @@ pub async fn sweep(app: &App) -> Result<(), ServiceError> {
     let expired = store::uploads::expire(&mut tx, now).await?;
     tx.commit().await?;
     let mut removed = 0;
-    for id in app.blobs.staged_ids()? {
+    for id in app.blobs.staged_ids().await? {
         if begun_at(&id) < now - UNOWNED && store::uploads::find(&app.db, &id).await?.is_none() {
             app.blobs.discard(&id).await?;
             removed += 1;

@@ -72,13 +72,11 @@ pub async fn insert(
     entry: &AuditEntry,
     namespace: Option<&str>,
 ) -> Result<(), StoreError> {
-    on!(Tx, tx, c => {
-        sqlx::query(INSERT).bind(entry.sequence).bind(entry.at).bind(&entry.actor)
+    on!(Tx, tx, c => sqlx::query(INSERT).bind(entry.sequence).bind(entry.at).bind(&entry.actor)
             .bind(&entry.credential).bind(&entry.action).bind(&entry.subject).bind(namespace)
             .bind(entry.detail.to_string()).bind(&entry.previous).bind(&entry.hash)
-            .execute(&mut **c).await?;
-        sqlx::query(MOVE).bind(&entry.hash).execute(&mut **c).await?;
-    });
+            .execute(&mut **c).await.map(|_| ()))?;
+    on!(Tx, tx, c => sqlx::query(MOVE).bind(&entry.hash).execute(&mut **c).await.map(|_| ()))?;
     Ok(())
 }
 

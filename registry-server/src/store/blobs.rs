@@ -27,9 +27,25 @@ pub async fn insert(
     Ok(())
 }
 
-const SIZE: &str = "select size_bytes from blobs where repository = $1 and digest = $2";
+const FIND: &str = "select b.size_bytes, b.leased_until from blobs b join contents c on c.digest = b.digest \
+                    where b.repository = $1 and b.digest = $2 and c.state = 'present'";
 
-/// The size in bytes of a blob of the repository; `None` if it is not in this repository.
+/// The size in bytes of a blob of the repository, and until when it is kept in any case;
+/// `None` if it is not in this repository, or damaged.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn find(
+    db: &Db,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<Option<(u64, DateTime<Utc>)>, StoreError> {
+    let found: Option<(i64, DateTime<Utc>)> = on!(Db, db, c => sqlx::query_as(FIND)
+        .bind(repository.as_str()).bind(digest.as_str()).fetch_optional(c).await)?;
+    Ok(found.map(|(size, leased_until)| (uncount(size), leased_until)))
+}
+
+/// The size alone, as [`find`] finds it.
 ///
 /// # Errors
 /// [`StoreError::Statement`].
@@ -38,12 +54,15 @@ pub async fn size(
     repository: &RepositoryName,
     digest: &Digest,
 ) -> Result<Option<u64>, StoreError> {
-    let size: Option<i64> = on!(Db, db, c => sqlx::query_scalar(SIZE).bind(repository.as_str())
-        .bind(digest.as_str()).fetch_optional(c).await)?;
-    Ok(size.map(uncount))
+    Ok(find(db, repository, digest).await?.map(|(size, _)| size))
 }
 
-/// The same within a transaction.
+const LOCK: &str = "update blobs set leased_until = leased_until where repository = $1 and digest = $2 \
+                    and exists (select 1 from contents c where c.digest = blobs.digest and c.state = 'present') \
+                    returning size_bytes";
+
+/// The size in bytes of a blob of the repository, which nobody can take out of it until
+/// the transaction ends. Who asks for several asks in the order of their digests.
 ///
 /// # Errors
 /// [`StoreError::Statement`].
@@ -52,9 +71,91 @@ pub async fn size_in(
     repository: &RepositoryName,
     digest: &Digest,
 ) -> Result<Option<u64>, StoreError> {
-    let size: Option<i64> = on!(Tx, tx, c => sqlx::query_scalar(SIZE).bind(repository.as_str())
+    let size: Option<i64> = on!(Tx, tx, c => sqlx::query_scalar(LOCK).bind(repository.as_str())
         .bind(digest.as_str()).fetch_optional(&mut **c).await)?;
     Ok(size.map(uncount))
+}
+
+const LEASE: &str = "update blobs set leased_until = $3 where repository = $1 and digest = $2";
+
+/// Keeps a blob until `leased_until`, used or not; `false` if the repository has it no more.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn lease(
+    tx: &mut Tx,
+    repository: &RepositoryName,
+    digest: &Digest,
+    leased_until: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let rows = on!(Tx, tx, c => sqlx::query(LEASE).bind(repository.as_str()).bind(digest.as_str())
+        .bind(leased_until).execute(&mut **c).await.map(|done| done.rows_affected()))?;
+    Ok(rows > 0)
+}
+
+/// A blob that nothing refers to.
+#[derive(Debug, Clone)]
+pub struct Unused {
+    /// Whose it is.
+    pub repository: RepositoryName,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+}
+
+const UNUSED: &str = "select b.repository, b.digest, b.size_bytes from blobs b \
+                      where (b.digest > $1 or (b.digest = $1 and b.repository > $2)) and b.leased_until <= $3 \
+                      and not exists (select 1 from manifest_references r where r.repository = b.repository and r.target = b.digest) \
+                      order by b.digest, b.repository limit $4";
+
+/// Up to `limit` blobs after `last` that no manifest refers to and whose lease ended at
+/// `now`, by digest.
+///
+/// # Errors
+/// [`StoreError::Statement`] or [`StoreError::Corrupt`].
+pub async fn unused(
+    db: &Db,
+    last: (&str, &str),
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<Unused>, StoreError> {
+    let rows: Vec<(String, String, i64)> = on!(Db, db, c => sqlx::query_as(UNUSED).bind(last.0).bind(last.1)
+        .bind(now).bind(limit).fetch_all(c).await)?;
+    rows.into_iter()
+        .map(|(repository, digest, size)| {
+            Ok(Unused {
+                repository: cell("blobs", "repository", &repository)?,
+                digest: cell("blobs", "digest", &digest)?,
+                size_bytes: uncount(size),
+            })
+        })
+        .collect()
+}
+
+const LOCK_EXPIRED: &str = "update blobs set leased_until = leased_until \
+                            where repository = $1 and digest = $2 and leased_until <= $3";
+const USED: &str = "select count(*) from manifest_references where repository = $1 and target = $2";
+const DELETE_LOCKED: &str = "delete from blobs where repository = $1 and digest = $2";
+
+/// Takes a blob out of its repository if it is still unused and its lease has ended;
+/// `false` if somebody was faster.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn collect(tx: &mut Tx, unused: &Unused, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let (repository, digest) = (unused.repository.as_str(), unused.digest.as_str());
+    // A manifest that is being pushed holds this lock first, so the look after it sees it.
+    let locked = on!(Tx, tx, c => sqlx::query(LOCK_EXPIRED).bind(repository).bind(digest).bind(now)
+        .execute(&mut **c).await.map(|done| done.rows_affected()))?;
+    let used: i64 = on!(Tx, tx, c => sqlx::query_scalar(USED).bind(repository).bind(digest)
+        .fetch_one(&mut **c).await)?;
+    if locked == 0 || used > 0 {
+        return Ok(false);
+    }
+    on!(Tx, tx, c => sqlx::query(DELETE_LOCKED).bind(repository).bind(digest)
+        .execute(&mut **c).await.map(|_| ()))?;
+    Ok(true)
 }
 
 const HOLDERS: &str =

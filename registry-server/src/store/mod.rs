@@ -8,7 +8,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -25,7 +25,7 @@ macro_rules! on {
     ($of:ident, $x:expr, $c:ident => $body:expr) => {
         match $x {
             $crate::store::$of::Sqlite($c, ..) => $body,
-            $crate::store::$of::Postgres($c) => $body,
+            $crate::store::$of::Postgres($c) => $crate::store::in_time(async { $body }).await,
         }
     };
 }
@@ -35,16 +35,21 @@ pub mod audit;
 pub mod blobs;
 pub mod catalogue;
 pub mod changes;
+pub mod contents;
 pub mod counters;
 pub mod feed;
+pub mod integrity;
 pub mod jobs;
 pub mod lifecycle;
 pub mod manifests;
 pub mod namespaces;
 pub mod packages;
 pub mod repositories;
+pub mod retention;
+pub mod rules;
 pub mod settings;
 pub mod signatures;
+pub mod snapshot;
 pub mod tags;
 pub mod tokens;
 pub mod uploads;
@@ -55,6 +60,9 @@ pub mod webhooks;
 const BUSY: Duration = Duration::from_secs(20);
 /// How many connections read at the same time.
 const READERS: u32 = 8;
+
+/// How long PostgreSQL may take for one statement, or to give a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../schema/migrations");
 
@@ -74,6 +82,11 @@ pub enum StoreError {
     /// A statement failed, or the database went away.
     #[error("the database refused a statement: {0}")]
     Statement(#[from] sqlx::Error),
+    /// A sync failed, so that nobody knows what is on the disk.
+    #[error(
+        "the disk did not confirm a write to the database; the registry takes no more writes until it is restarted"
+    )]
+    Unsafe,
     /// A cell holds what this release cannot have written.
     #[error("table {table} has `{value}` in column {column}, which is not possible: {reason}")]
     Corrupt {
@@ -84,11 +97,45 @@ pub enum StoreError {
     },
 }
 
+/// What happened to the writes of a SQLite database.
+#[derive(Debug, Default)]
+pub struct Writes {
+    /// How many were tried.
+    commits: AtomicU64,
+    /// Set by the first sync that failed: a second one might report success for pages that
+    /// the kernel has dropped.
+    failed: AtomicBool,
+}
+
+/// SQLite's codes for a sync of a file, and of a directory, that failed.
+const FAILED_SYNC: [&str; 2] = ["1034", "1290"];
+/// The codes of SQLite and PostgreSQL for a full disk.
+const FULL: [&str; 2] = ["13", "53100"];
+
+fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| codes.contains(&code.as_ref()))
+}
+
+/// Gives a statement on PostgreSQL up after a while: a server that hangs answers nothing,
+/// not even that it is slow.
+async fn in_time<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(done) => done,
+        Err(_) => Err(sqlx::Error::Io(std::io::Error::new(
+            std::io::ErrorKind::TimedOut,
+            "PostgreSQL does not answer",
+        ))),
+    }
+}
+
 /// An open database.
 #[derive(Debug, Clone)]
 pub enum Db {
     /// SQLite: a pool that reads, the one connection that writes, and how often it committed.
-    Sqlite(SqlitePool, SqlitePool, Arc<AtomicU64>),
+    Sqlite(SqlitePool, SqlitePool, Arc<Writes>),
     /// PostgreSQL.
     Postgres(PgPool),
 }
@@ -97,7 +144,7 @@ pub enum Db {
 #[derive(Debug)]
 pub enum Tx {
     /// On SQLite, with the count of commits.
-    Sqlite(Transaction<'static, Sqlite>, Arc<AtomicU64>),
+    Sqlite(Transaction<'static, Sqlite>, Arc<Writes>),
     /// On PostgreSQL.
     Postgres(Transaction<'static, Postgres>),
 }
@@ -153,7 +200,7 @@ impl Db {
         let place = "PostgreSQL".to_owned();
         let pool = PgPoolOptions::new()
             .max_connections(READERS * 2)
-            .acquire_timeout(BUSY)
+            .acquire_timeout(PATIENCE)
             .connect(url)
             .await
             .map_err(|source| StoreError::Connect {
@@ -197,10 +244,11 @@ impl Db {
         postgres: &'static str,
     ) -> Result<Tx, StoreError> {
         Ok(match self {
-            Self::Sqlite(_, writer, commits) => {
-                Tx::Sqlite(writer.begin_with(sqlite).await?, commits.clone())
+            Self::Sqlite(..) if !self.writable() => return Err(StoreError::Unsafe),
+            Self::Sqlite(_, pool, writes) => {
+                Tx::Sqlite(pool.begin_with(sqlite).await?, writes.clone())
             }
-            Self::Postgres(pool) => Tx::Postgres(pool.begin_with(postgres).await?),
+            Self::Postgres(pool) => Tx::Postgres(in_time(pool.begin_with(postgres)).await?),
         })
     }
 
@@ -208,8 +256,16 @@ impl Db {
     /// same number. `None` where other processes write too and nobody here can know.
     pub fn commits(&self) -> Option<u64> {
         match self {
-            Self::Sqlite(_, _, commits) => Some(commits.load(Ordering::Acquire)),
+            Self::Sqlite(_, _, writes) => Some(writes.commits.load(Ordering::Acquire)),
             Self::Postgres(_) => None,
+        }
+    }
+
+    /// Whether writes are still safe.
+    pub fn writable(&self) -> bool {
+        match self {
+            Self::Sqlite(_, _, writes) => !writes.failed.load(Ordering::Relaxed),
+            Self::Postgres(_) => true,
         }
     }
 
@@ -242,14 +298,28 @@ impl Tx {
     /// [`StoreError::Statement`]; then none of them happened.
     pub async fn commit(self) -> Result<(), StoreError> {
         Ok(match self {
-            Self::Sqlite(tx, commits) => {
+            Self::Sqlite(tx, writes) => {
                 let done = tx.commit().await;
                 // Before the writer is answered, and also if nobody knows what happened.
-                commits.fetch_add(1, Ordering::Release);
+                writes.commits.fetch_add(1, Ordering::Release);
+                if let Err(error) = &done
+                    && has_code(error, &FAILED_SYNC)
+                {
+                    tracing::error!(%error, "the database is not written any more");
+                    writes.failed.store(true, Ordering::Relaxed);
+                    return Err(StoreError::Unsafe);
+                }
                 done
             }
-            Self::Postgres(tx) => tx.commit().await,
+            Self::Postgres(tx) => in_time(tx.commit()).await,
         }?)
+    }
+}
+
+impl StoreError {
+    /// Whether it failed because the disk is full.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Statement(error) if has_code(error, &FULL))
     }
 }
 

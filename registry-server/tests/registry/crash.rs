@@ -3,9 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -15,81 +13,24 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::package::{EMPTY, KeyPair, PackageBuilder, descriptor};
+use crate::support::{
+    package::{EMPTY, KeyPair, PackageBuilder, descriptor},
+    process::{Process, demand_clean},
+};
 
+/// How often, unless `BPFPKG_KILLS` says otherwise: `make faults` does.
 const KILLS: u32 = 50;
-const NAME: &str = "demo/pass";
-
-/// The real binary as a child process.
-struct Server {
-    child: Child,
-    origin: String,
-    token: Option<String>,
-}
-
-impl Server {
-    fn start(data: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_bpfpkg-registry"))
-            .args([
-                "--log",
-                "error",
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--data",
-            ])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("a pipe"))
-            .lines()
-            .map_while(Result::ok);
-        let first = lines.next().expect("a first line");
-        let origin = first
-            .strip_prefix("listening on ")
-            .expect("an address")
-            .to_owned();
-        let first_start = !data.join("seen").exists();
-        std::fs::write(data.join("seen"), "").expect("a mark");
-        let token = first_start
-            .then(|| {
-                lines.find_map(|line| {
-                    line.trim()
-                        .starts_with("bpfpkg_")
-                        .then(|| line.trim().to_owned())
-                })
-            })
-            .flatten();
-        Self {
-            child,
-            origin,
-            token,
-        }
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().expect("SIGKILL");
-        self.child.wait().expect("an end");
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
+pub(crate) const NAME: &str = "demo/pass";
 
 /// A publisher whose server may die at any moment.
-struct Publisher {
-    client: Client,
-    origin: String,
-    token: String,
+pub(crate) struct Publisher {
+    pub(crate) client: Client,
+    pub(crate) origin: String,
+    pub(crate) token: String,
 }
 
 impl Publisher {
-    async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
@@ -105,7 +46,7 @@ impl Publisher {
         Some(request.body(body.to_vec()).send().await.ok()?.status())
     }
 
-    async fn blob(&self, bytes: &[u8]) -> Option<()> {
+    pub(crate) async fn blob(&self, bytes: &[u8]) -> Option<()> {
         let start = format!("{}/v2/{NAME}/blobs/uploads/", self.origin);
         let request = self
             .client
@@ -130,14 +71,14 @@ impl Publisher {
             .then_some(())
     }
 
-    async fn manifest(&self, reference: &str, kind: &str, bytes: &[u8]) -> Option<()> {
+    pub(crate) async fn manifest(&self, reference: &str, kind: &str, bytes: &[u8]) -> Option<()> {
         let path = format!("/v2/{NAME}/manifests/{reference}");
         (self.send(Method::PUT, &path, kind, bytes).await? == 201).then_some(())
     }
 
     /// Pushes a signed version in the order of the client; `Some` if all of it was
     /// acknowledged.
-    async fn publish(&self, version: &str) -> Option<()> {
+    pub(crate) async fn publish(&self, version: &str) -> Option<()> {
         let packed = PackageBuilder::new(NAME, version).pack();
         let (bundle, signature) = KeyPair::new(7).bundle(&packed.index);
         for blob in packed
@@ -160,7 +101,7 @@ impl Publisher {
             .await
     }
 
-    async fn bytes(&self, path: &str) -> Vec<u8> {
+    pub(crate) async fn bytes(&self, path: &str) -> Vec<u8> {
         let request = self.client.get(format!("{}{path}", self.origin));
         let answer = request
             .basic_auth("admin", Some(&self.token))
@@ -171,12 +112,12 @@ impl Publisher {
         answer.bytes().await.expect("a body").to_vec()
     }
 
-    async fn json(&self, path: &str) -> Value {
+    pub(crate) async fn json(&self, path: &str) -> Value {
         serde_json::from_slice(&self.bytes(path).await).expect("JSON")
     }
 
     /// Follows every reference from `kind` `digest` and checks every byte.
-    async fn check(&self, kind: &str, descriptor: &Value) {
+    pub(crate) async fn check(&self, kind: &str, descriptor: &Value) {
         let digest: Digest = descriptor["digest"]
             .as_str()
             .expect("a digest")
@@ -229,11 +170,15 @@ async fn tables(data: &Path) -> (BTreeSet<String>, i64) {
 }
 
 #[tokio::test]
-async fn killed_at_fifty_random_points_of_a_push() {
+async fn killed_at_random_points_of_a_push() {
     let dir = TempDir::new().expect("a directory");
     let data = dir.path();
-    let mut server = Server::start(data);
-    let token = server.token.clone().expect("the first start shows a token");
+    let mut server = Process::start(data, &[]);
+    let token = server.token().expect("the first start shows a token");
+    let kills = std::env::var("BPFPKG_KILLS")
+        .ok()
+        .and_then(|kills| kills.parse().ok());
+    let kills: u32 = kills.unwrap_or(KILLS);
     let publisher = |origin: &str| Publisher {
         client: Client::new(),
         origin: origin.to_owned(),
@@ -261,7 +206,7 @@ async fn killed_at_fifty_random_points_of_a_push() {
     let mut random = StdRng::seed_from_u64(seed);
     let mut acknowledged = BTreeSet::from(["1.0.0".to_owned()]);
     let mut cut = 0;
-    for kill in 1..=KILLS {
+    for kill in 1..=kills {
         let version = format!("1.0.{kill}");
         let moment = whole.mul_f64(random.random_range(0.0..1.2));
         let pushing = publisher(&server.origin);
@@ -273,7 +218,7 @@ async fn killed_at_fifty_random_points_of_a_push() {
             Some(()) => drop(acknowledged.insert(version)),
             None => cut += 1,
         }
-        server = Server::start(data);
+        server = Process::start(data, &[]);
         let reader = publisher(&server.origin);
         let (versions, dangling) = tables(data).await;
         assert_eq!(dangling, 0, "kill {kill} after {moment:?}");
@@ -300,14 +245,15 @@ async fn killed_at_fifty_random_points_of_a_push() {
     for version in &versions {
         follow(&reader, version).await;
     }
+    demand_clean(data, &[]);
     println!(
-        "{cut} of {KILLS} pushes were cut; {} versions are whole",
+        "{cut} of {kills} pushes were cut; {} versions are whole",
         versions.len()
     );
 }
 
 /// Checks a version and its signatures down to the last byte.
-async fn follow(reader: &Publisher, version: &str) {
+pub(crate) async fn follow(reader: &Publisher, version: &str) {
     let index = reader
         .bytes(&format!("/v2/{NAME}/manifests/{version}"))
         .await;

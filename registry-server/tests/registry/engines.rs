@@ -5,7 +5,12 @@ use std::{path::Path, process::Command, sync::OnceLock};
 
 use registry_schema::{api::NewDeprecation, media_type};
 use registry_server::{
-    service::{lifecycle, namespace},
+    job::Claim,
+    service::{
+        ServiceError, fsck, gc, lifecycle, namespace, retention,
+        scrub::{self, Scrub},
+        upload,
+    },
     store::{self, Db},
 };
 use serde_json::json;
@@ -19,10 +24,10 @@ use crate::support::{
 
 /// A private PostgreSQL in a temporary directory, reached through a socket there.
 pub(crate) struct Cluster {
-    dir: TempDir,
+    pub(crate) dir: TempDir,
 }
 
-fn binaries() -> Option<&'static Path> {
+pub(crate) fn binaries() -> Option<&'static Path> {
     [
         "/usr/lib/postgresql/15/bin",
         "/usr/lib/postgresql/16/bin",
@@ -50,14 +55,14 @@ fn run(program: &str, arguments: &[&str]) {
         .output()
         .expect("it runs");
     assert!(
-        output.status.success(),
+        output.status.success() || std::thread::panicking(),
         "{program}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
 }
 
 impl Cluster {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let dir = TempDir::new().expect("a directory");
         let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
         std::fs::set_permissions(dir.path(), everybody).expect("permissions");
@@ -67,15 +72,31 @@ impl Cluster {
             "initdb",
             &["-D", data, "-A", "trust", "-U", "postgres", "--no-sync"],
         );
+        let cluster = Self { dir };
+        cluster.run(log, data);
+        cluster
+    }
+
+    /// Starts the server again, after somebody killed it.
+    pub(crate) fn restart(&self) {
+        // A process that was killed looks alive until its parent has noticed.
+        for left in ["data/postmaster.pid", ".s.PGSQL.5432.lock"] {
+            std::fs::remove_file(self.dir.path().join(left)).expect("a mark of the server");
+        }
+        let (data, log) = (self.dir.path().join("data"), self.dir.path().join("log"));
+        let (data, log) = (data.to_str().expect("UTF-8"), log.to_str().expect("UTF-8"));
+        self.run(log, data);
+    }
+
+    fn run(&self, log: &str, data: &str) {
         let options = format!(
             "-k {} -c listen_addresses='' -c max_connections=200",
-            dir.path().display()
+            self.dir.path().display()
         );
         run(
             "pg_ctl",
             &["-D", data, "-l", log, "-w", "-o", &options, "start"],
         );
-        Self { dir }
     }
 
     /// A fresh database.
@@ -123,7 +144,7 @@ pub(crate) fn cluster() -> Option<Cluster> {
 }
 
 /// Says, once and loudly, that half of the tests did not run.
-fn skip() {
+pub(crate) fn skip() {
     static SAID: OnceLock<()> = OnceLock::new();
     SAID.get_or_init(|| {
         eprintln!("\n*** PostgreSQL is not installed: its tests are SKIPPED. apt-get install postgresql ***\n");
@@ -235,6 +256,54 @@ async fn second_thoughts(registry: &TestRegistry) {
     assert_eq!(latest().await, (digest("1.1.0"), 0));
 }
 
+/// What background work does to the tables.
+async fn upkeep(registry: &TestRegistry) {
+    let admin = &registry.admin;
+    let loose = admin.push_blob("demo/upkeep", b"loose").await;
+    let path = "/api/v1/namespaces/demo/storage";
+    let rules = json!({"quota_bytes": 1 << 30, "untagged_days": 1, "keep_tags": 1});
+    let set = admin
+        .request(reqwest::Method::PUT, path)
+        .json(&rules)
+        .send();
+    expect(set.await.expect("an answer"), 200).await;
+    expect(admin.post(&format!("{path}/expire")).await, 200).await;
+    retention::run(&registry.app).await.expect("rules");
+    registry.later(chrono::Duration::hours(25));
+    upload::sweep(&registry.app).await.expect("a sweep");
+    let collected = gc::run(&registry.app, false).await.expect("a collection");
+    assert!(collected.blobs > 0);
+    registry.later(chrono::Duration::hours(2));
+    let collected = gc::run(&registry.app, false).await.expect("a collection");
+    assert!(collected.contents > 0);
+    assert_eq!(
+        registry.app.blobs.size(&loose).await.expect("an answer"),
+        None
+    );
+    let scrub = Scrub {
+        before: registry.app.clock.now(),
+        bytes_per_second: None,
+        repair_from: None,
+    };
+    let report = scrub::run(&registry.app, &scrub).await.expect("a scrub");
+    assert!(
+        report.contents > 0 && report.damaged.is_empty(),
+        "{report:?}"
+    );
+    let report = fsck::run(&registry.app).await.expect("a check");
+    assert_eq!(report.problems, Vec::new());
+    let claim = Claim::take(&registry.app, "test").await.expect("an answer");
+    let claim = claim.expect("a claim");
+    assert!(
+        Claim::take(&registry.app, "test")
+            .await
+            .expect("an answer")
+            .is_none()
+    );
+    let done = claim.release(std::time::Duration::ZERO, &Ok::<_, ServiceError>(()));
+    done.await.expect("released");
+}
+
 /// Many at once: none fails, none is lost, and the feed has each number once.
 async fn crowd(registry: &TestRegistry) {
     let pushes = (0..20).map(async |at: u32| {
@@ -297,6 +366,7 @@ async fn stories_on_sqlite() {
     let registry = TestRegistry::start().await;
     story(&registry).await;
     crowd(&registry).await;
+    upkeep(&registry).await;
     let registry = registry.restart().await;
     expect(
         registry
@@ -322,6 +392,7 @@ async fn stories_on_postgresql() {
     .await;
     story(&registry).await;
     crowd(&registry).await;
+    upkeep(&registry).await;
     let registry = registry.restart().await;
     expect(
         registry

@@ -87,7 +87,7 @@ async fn a_job_of_a_dead_replica_is_taken_over() {
     let taken = taken.expect("the claim has run out");
     // The one who was only slow cannot give back what is no longer its own.
     let dead = dead.expect("a claim");
-    dead.release(Duration::ZERO, &Ok(()))
+    dead.release(Duration::ZERO, &Ok::<_, ServiceError>(()))
         .await
         .expect("nothing happens");
     assert!(
@@ -97,7 +97,7 @@ async fn a_job_of_a_dead_replica_is_taken_over() {
             .is_none()
     );
     taken
-        .release(Duration::ZERO, &Ok(()))
+        .release(Duration::ZERO, &Ok::<_, ServiceError>(()))
         .await
         .expect("released");
 }

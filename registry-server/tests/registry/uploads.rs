@@ -303,7 +303,7 @@ async fn other_bytes_than_promised_are_not_stored() {
     .await;
     refused(admin.get(&location).await, 404, "BLOB_UPLOAD_UNKNOWN").await;
     assert_eq!(
-        registry.app.blobs.staged_ids().expect("a list"),
+        registry.app.blobs.staged_ids().await.expect("a list"),
         Vec::<String>::new()
     );
     for digest in [
@@ -426,7 +426,7 @@ async fn forgotten_uploads_are_swept_at_the_next_start() {
     refused(registry.admin.get(&path).await, 404, "BLOB_UPLOAD_UNKNOWN").await;
     sweep().await.expect("a sweep");
     assert_eq!(
-        registry.app.blobs.staged_ids().expect("a list"),
+        registry.app.blobs.staged_ids().await.expect("a list"),
         Vec::<String>::new()
     );
 }

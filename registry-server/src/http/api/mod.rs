@@ -11,6 +11,7 @@ mod openapi;
 mod package;
 pub(super) mod search;
 mod star;
+mod storage;
 mod upstream;
 mod webhook;
 
@@ -55,4 +56,6 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(webhook::delete))
         .routes(routes!(webhook::test))
         .routes(routes!(webhook::deliveries))
+        .routes(routes!(storage::show, storage::set))
+        .routes(routes!(storage::expire))
 }

@@ -27,7 +27,11 @@ pub(super) async fn get(
     digest: &Digest,
     request: &Parts,
 ) -> Result<Response, Failure> {
-    let found = blob::find(app, caller, name, digest).await?;
+    let found = if request.method == Method::HEAD {
+        blob::find_to_keep(app, caller, name, digest).await?
+    } else {
+        blob::find(app, caller, name, digest).await?
+    };
     let size = found.size_bytes;
     let answer = HttpResponse::builder()
         .header(CONTENT_DIGEST, digest.as_str())

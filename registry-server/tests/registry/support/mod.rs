@@ -2,6 +2,8 @@
 //! A registry to test against, people who use it, and packages to push.
 
 pub(crate) mod package;
+pub(crate) mod process;
+pub(crate) mod s3;
 
 use std::{
     net::SocketAddr,
