@@ -246,7 +246,16 @@ impl Db {
         Ok(match self {
             Self::Sqlite(..) if !self.writable() => return Err(StoreError::Unsafe),
             Self::Sqlite(_, pool, writes) => {
-                Tx::Sqlite(pool.begin_with(sqlite).await?, writes.clone())
+                let tx = match pool.begin_with(sqlite).await {
+                    // A full disk makes SQLite end a transaction by itself, and the one
+                    // connection that writes then believes that it is still in it.
+                    Err(sqlx::Error::Database(_) | sqlx::Error::InvalidSavePointStatement) => {
+                        pool.acquire().await?.close().await?;
+                        pool.begin_with(sqlite).await?
+                    }
+                    begun => begun?,
+                };
+                Tx::Sqlite(tx, writes.clone())
             }
             Self::Postgres(pool) => Tx::Postgres(in_time(pool.begin_with(postgres)).await?),
         })

@@ -101,7 +101,7 @@ async fn a_full_disk_refuses_what_does_not_fit_and_keeps_the_rest() {
                     [503, 507].contains(&status),
                     "{step}: {status} with {free} KiB left"
                 );
-                refused.insert((step, status));
+                refused.insert((step, status, free));
             }
         }
         // What is there is still served.
@@ -115,13 +115,13 @@ async fn a_full_disk_refuses_what_does_not_fit_and_keeps_the_rest() {
         assert_eq!(tags, acknowledged, "with {free} KiB left");
         expect(registry.anonymous.get("/readyz").await, 200).await;
     }
-    let steps: BTreeSet<&str> = refused.iter().map(|(step, _)| *step).collect();
+    let steps: BTreeSet<&str> = refused.iter().map(|(step, ..)| *step).collect();
     assert!(steps.contains("blob"), "{refused:?}");
     assert!(
-        refused.iter().any(|(_, status)| *status == 507),
+        refused.iter().any(|(_, status, _)| *status == 507),
         "{refused:?}"
     );
-    assert!(acknowledged.len() > 1, "nothing ever fitted");
+    assert!(acknowledged.len() > 1, "nothing ever fitted: {refused:?}");
     // And a search, whose index is on the same disk.
     disk.leave(0);
     let found = registry
