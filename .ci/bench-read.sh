@@ -10,8 +10,8 @@ REGISTRY=$(unpack_deb bookworm docker-registry)/usr/bin/docker-registry
 NGINX=$(unpack_deb bookworm nginx)/usr/sbin/nginx
 WRK=$(unpack_deb bookworm wrk)/usr/bin/wrk
 LUA=$(unpack_deb bookworm libluajit-5.1-2)/usr/lib/x86_64-linux-gnu
+[ -n "${OURS_BIN:-}" ] || cargo build --locked --quiet --release -p registry-server
 OURS_BIN=${OURS_BIN:-$TARGET/release/bpfpkg-registry}
-[ -x "$OURS_BIN" ] || cargo build --locked --release -p registry-server
 
 WORK=$(mktemp -d -t bpfpkg-bench.XXXXXX)
 PIDS=()
