@@ -88,9 +88,9 @@ fn hear(reader: &mut impl BufRead) -> Heard {
             continue;
         };
         match name {
-            "webhook-id" => heard.id = value.to_owned(),
-            "webhook-timestamp" => heard.timestamp = value.to_owned(),
-            "webhook-signature" => heard.signature = value.to_owned(),
+            "webhook-id" => value.clone_into(&mut heard.id),
+            "webhook-timestamp" => value.clone_into(&mut heard.timestamp),
+            "webhook-signature" => value.clone_into(&mut heard.signature),
             "content-length" => length = value.parse().expect("a length"),
             _ => {}
         }
