@@ -5,6 +5,7 @@
 //! `verify`, `trust`, `cache`) has no feature; building, packing, signing and the
 //! command line come with the feature `cli`.
 
+pub mod account;
 pub mod auth;
 pub mod cache;
 pub mod catalogue;

@@ -15,7 +15,9 @@ use crate::{
     http::{limit::Limits, tls::Tls},
     index::Index,
     metrics::Metrics,
-    service::{cache::Reads, mirror::Remotes, session::Sessions, token::BearerKey},
+    service::{
+        cache::Reads, mirror::Remotes, oidc::Providers, session::Sessions, token::BearerKey,
+    },
     store::Db,
 };
 
@@ -44,6 +46,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Signs and checks bearer tokens.
     pub bearer: Arc<BearerKey>,
+    /// What OIDC providers said of themselves.
+    pub providers: Arc<Providers>,
     /// Keeps the hashes of pullers from being guessed.
     pub pull_salt: Arc<str>,
     /// Keeps two requests from continuing one upload at the same time.

@@ -8,6 +8,7 @@ use clap::{Args, FromArgMatches, Parser, Subcommand};
 use url::Url;
 
 use crate::{
+    config_access::AccessOptions,
     config_file::{ConfigError, Loaded, load},
     network::Network,
 };
@@ -130,6 +131,9 @@ pub enum Command {
         #[command(flatten)]
         config: Box<Config>,
     },
+    /// Check or export the audit log
+    #[command(subcommand)]
+    Audit(AuditVerb),
     /// Ask the registry on this machine whether it can do its work; exit code 0 if so
     Health(Health),
     /// Write the manual pages into a folder
@@ -162,6 +166,36 @@ pub struct Health {
     /// Its certificate; if there is one, it is asked by TLS
     #[arg(long, env = "BPFPKG_SERVER_TLS_CERTIFICATE", value_name = "FILE")]
     pub tls_certificate: Option<PathBuf>,
+}
+
+/// What can be done with the audit log, also while the registry runs.
+#[derive(Debug, Subcommand)]
+pub enum AuditVerb {
+    /// Check that no entry was changed, added or taken out; exit code 20 if one was
+    Verify {
+        /// An entry that was noted earlier and must still be there, as `NUMBER:HASH`; may be repeated
+        #[arg(long, value_name = "NUMBER:HASH", value_parser = noted)]
+        noted: Vec<(i64, String)>,
+        /// Where the registry is.
+        #[command(flatten)]
+        config: Box<Config>,
+    },
+    /// Write all entries to standard output, one JSON object per line, oldest first
+    Export {
+        /// Only entries after this number
+        #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+        after: i64,
+        /// Where the registry is.
+        #[command(flatten)]
+        config: Box<Config>,
+    },
+}
+
+fn noted(text: &str) -> Result<(i64, String), String> {
+    let wrong = || format!("`{text}` is no `NUMBER:HASH` as `audit verify` prints it");
+    let (number, hash) = text.split_once(':').ok_or_else(wrong)?;
+    let number = number.parse().map_err(|_| wrong())?;
+    Ok((number, hash.to_owned()))
 }
 
 /// What can be done with the configuration.
@@ -257,6 +291,9 @@ pub struct Config {
     /// What protects the registry from too much.
     #[command(flatten)]
     pub limits: LimitOptions,
+    /// Who gets in.
+    #[command(flatten)]
+    pub access: AccessOptions,
 }
 
 /// How to serve by TLS.

@@ -9,6 +9,7 @@ pub mod blob;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod config_access;
 pub mod config_file;
 mod config_storage;
 pub mod http;

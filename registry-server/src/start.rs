@@ -21,6 +21,7 @@ use crate::{
     service::{
         ServiceError, catalogue,
         mirror::Remotes,
+        oidc::Providers,
         outbound::{Outbound, SystemLookup},
         start as first,
         token::BearerKey,
@@ -212,6 +213,7 @@ async fn assemble(
         reads: Arc::default(),
         metrics: Arc::default(),
         bearer: Arc::new(BearerKey::new(secret.as_bytes())),
+        providers: Arc::new(Providers::new()?),
         pull_salt: pull_salt.into(),
         sessions: Arc::default(),
         limits: Arc::new(limits),

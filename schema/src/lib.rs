@@ -4,6 +4,7 @@
 //! Everything here is pure: it parses, checks and prints values, and touches no
 //! file, socket, clock or database. A concept has one file, named after it.
 
+pub mod account;
 pub mod api;
 pub mod audit;
 pub mod canonical;
@@ -20,6 +21,7 @@ pub mod notice;
 pub mod openapi;
 pub mod profile;
 pub mod reference;
+pub mod scope;
 pub mod signature;
 pub mod storage;
 pub mod version;

@@ -44,6 +44,23 @@ macro_rules! bodies {
 }
 
 bodies![
+    crate::account::AccountChange,
+    crate::account::AccountDetail,
+    crate::account::CertificateDetail,
+    crate::account::Exchange,
+    crate::account::Member,
+    crate::account::NamespaceChange,
+    crate::account::NewAccount,
+    crate::account::NewCertificate,
+    crate::account::NewIdentity,
+    crate::account::NewMember,
+    crate::account::NewToken,
+    crate::account::NewTokenAnswer,
+    crate::account::NewTrustedPublisher,
+    crate::account::OwnAccount,
+    crate::account::PasswordChange,
+    crate::account::TokenDetail,
+    crate::account::TrustedPublisher,
     crate::api::Deprecation,
     crate::api::NamespaceDetail,
     crate::api::NamespaceKey,

@@ -4,6 +4,7 @@
 //! Data goes to stdout, everything else to stderr. The doc comments of the
 //! arguments are the help and the reference.
 
+mod account;
 mod build;
 mod clock;
 mod completions;
@@ -23,16 +24,19 @@ mod keygen;
 mod login;
 mod logout;
 mod man;
+mod member;
 mod namespace;
 mod output;
 mod password;
 mod progress;
+mod publisher;
 mod pull;
 mod push;
 mod search;
 mod session;
 mod sign_file;
 mod star;
+mod token;
 mod trust;
 mod unyank;
 mod verify;
@@ -74,6 +78,10 @@ enum Command {
     Logout(logout::Args),
     #[command(subcommand)]
     Namespace(namespace::Command),
+    #[command(subcommand)]
+    Account(account::Command),
+    #[command(subcommand)]
+    Token(token::Command),
     Push(push::Args),
     Pull(pull::Args),
     Verify(verify::Args),
@@ -107,6 +115,8 @@ impl Command {
             Self::Login(args) => login::run(&args, session).await,
             Self::Logout(args) => logout::run(&args, session),
             Self::Namespace(command) => namespace::run(command, session).await,
+            Self::Account(command) => account::run(command, session).await,
+            Self::Token(command) => token::run(command, session).await,
             Self::Push(args) => push::run(&args, session).await,
             Self::Pull(args) => pull::run(&args, session).await,
             Self::Verify(args) => verify::run(&args, session).await,

@@ -12,13 +12,14 @@ use registry_schema::{
 
 use super::{
     failure::Failure,
-    federation,
+    federation, member,
     output::{self, Format, FormatArg},
+    publisher,
     session::Session,
 };
 use crate::{build::BuildError, file};
 
-/// Create namespaces, and say whose keys may sign for them
+/// Create namespaces; say who belongs to them, and whose keys may sign
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Create a namespace, which you then own
@@ -41,6 +42,25 @@ pub(super) enum Command {
     Foreign(federation::ForeignArgs),
     #[command(subcommand)]
     Webhook(federation::WebhookCommand),
+    /// Give, list and take away roles
+    #[command(subcommand)]
+    Member(member::Command),
+    /// Let CI jobs publish without a kept secret
+    #[command(subcommand)]
+    Publisher(publisher::Command),
+    /// Change who may read a namespace
+    Visibility {
+        /// The namespace
+        name: Namespace,
+        /// Who may read it
+        #[arg(value_enum)]
+        visibility: Readers,
+    },
+    /// Delete a namespace that holds nothing; its name is never given again
+    Delete {
+        /// The namespace
+        name: Namespace,
+    },
 }
 
 /// Register, list and take back public keys
@@ -80,15 +100,20 @@ pub(super) enum Readers {
     Private,
 }
 
+impl From<Readers> for Visibility {
+    fn from(readers: Readers) -> Self {
+        match readers {
+            Readers::Public => Self::Public,
+            Readers::Private => Self::Private,
+        }
+    }
+}
+
 pub(super) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     let registry = session.connect(&session.default_registry()?)?;
     match command {
         Command::Create { name, visibility } => {
-            let visibility = match visibility {
-                Readers::Public => Visibility::Public,
-                Readers::Private => Visibility::Private,
-            };
-            let created = registry.create_namespace(&name, visibility).await?;
+            let created = registry.create_namespace(&name, visibility.into()).await?;
             session.say(format!(
                 "namespace {} is yours in {}",
                 created.name,
@@ -119,6 +144,16 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<(), Failu
         Command::Mirror(args) => federation::mirror(&args, &registry).await?,
         Command::Foreign(args) => federation::foreign(&args, session, &registry).await?,
         Command::Webhook(command) => federation::webhook(&command, session, &registry).await?,
+        Command::Member(command) => return member::run(command, &registry, session).await,
+        Command::Publisher(command) => return publisher::run(command, &registry, session).await,
+        Command::Visibility { name, visibility } => {
+            registry.set_visibility(&name, visibility.into()).await?;
+            session.say(format!("namespace {name} has changed"));
+        }
+        Command::Delete { name } => {
+            registry.delete_namespace(&name).await?;
+            session.say(format!("namespace {name} is gone, and its name with it"));
+        }
         Command::Key(KeyCommand::Add { namespace, file }) => {
             let added = registry
                 .add_key(&namespace, &read_public_key(&file)?.to_pem())

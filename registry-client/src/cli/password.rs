@@ -79,6 +79,11 @@ fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
 
 /// Reads a password from stdin, up to the first line end.
 pub(super) fn from_stdin() -> Result<Zeroizing<String>, Failure> {
+    Ok(first_line(&all_of_stdin()?))
+}
+
+/// Everything on stdin, for a command that takes more than one password.
+pub(super) fn all_of_stdin() -> Result<Zeroizing<String>, Failure> {
     let mut text = Zeroizing::new(String::new());
     io::stdin()
         .lock()
@@ -90,7 +95,7 @@ pub(super) fn from_stdin() -> Result<Zeroizing<String>, Failure> {
                 "write it to stdin as one line",
             )
         })?;
-    Ok(first_line(&text))
+    Ok(text)
 }
 
 fn first_line(text: &str) -> Zeroizing<String> {

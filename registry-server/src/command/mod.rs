@@ -4,6 +4,7 @@
 //! A verb gives the exit code of `registry_schema::exit` that says how it went, or an
 //! error, whose sentence [`run`] prints.
 
+mod audit;
 mod backup;
 mod config;
 mod fsck;
@@ -43,6 +44,7 @@ pub async fn run(cli: Cli, settings: &[Setting]) -> u8 {
         Command::Scrub(config) => Box::pin(scrub::run(*config)).await,
         Command::Backup { to, config } => Box::pin(backup::run(*config, &to)).await,
         Command::Restore { from, config } => Box::pin(restore::run(*config, &from)).await,
+        Command::Audit(verb) => audit::run(verb).await,
     };
     telemetry.end().await;
     outcome.unwrap_or_else(|error| {

@@ -32,6 +32,8 @@ use crate::{
 
 /// The kind of an answer to credentials that are not good.
 pub(super) const WRONG_CREDENTIALS: &str = "credentials-invalid";
+/// The code of an ID token that does not convince.
+pub(super) const WRONG_ID_TOKEN: &str = "id-token-invalid";
 
 /// How an error looks from outside.
 #[derive(Debug, Clone)]
@@ -128,21 +130,38 @@ fn status(error: &ServiceError) -> StatusCode {
     use ServiceError as E;
     match error {
         E::Store(store) if store.is_full() => StatusCode::INSUFFICIENT_STORAGE,
-        E::Store(_) | E::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        E::Store(_) | E::Unavailable(_) | E::Provider(_) => StatusCode::SERVICE_UNAVAILABLE,
         E::Index(_) | E::Audit(_) => StatusCode::INTERNAL_SERVER_ERROR,
         E::Blob(blob) => status_of_blob(blob),
-        E::Anonymous { .. } | E::BadCredentials | E::Scope { .. } => StatusCode::UNAUTHORIZED,
-        E::Forbidden { .. } | E::NotAdministrator { .. } | E::OwnPackage { .. } => {
-            StatusCode::FORBIDDEN
+        E::Anonymous { .. } | E::BadCredentials | E::Scope { .. } | E::IdToken(_) => {
+            StatusCode::UNAUTHORIZED
         }
+        E::Forbidden { .. }
+        | E::NotAdministrator { .. }
+        | E::OwnPackage { .. }
+        | E::TokenScope { .. }
+        | E::RegistrationClosed
+        | E::IdentityUnknown { .. } => StatusCode::FORBIDDEN,
         E::VersionUnknown { .. }
         | E::NamespaceUnknown(_)
+        | E::AccountUnknown(_)
+        | E::MemberUnknown { .. }
+        | E::TokenUnknown(_)
+        | E::PublisherUnknown { .. }
+        | E::CertificateUnknown(_)
         | E::KeyUnknown { .. }
         | E::RepositoryUnknown(_)
         | E::BlobUnknown { .. }
         | E::UploadUnknown(_)
         | E::ManifestUnknown { .. } => StatusCode::NOT_FOUND,
         E::NamespaceTaken(_)
+        | E::NamespaceUsed(_)
+        | E::AccountTaken(_)
+        | E::LastAdministrator(_)
+        | E::IdentityTaken(_)
+        | E::LastOwner { .. }
+        | E::PublisherTaken { .. }
+        | E::CertificateTaken(_)
         | E::BlobUsed { .. }
         | E::Immutable { .. }
         | E::LatestIsVirtual { .. }
@@ -160,6 +179,13 @@ fn status(error: &ServiceError) -> StatusCode {
         E::Name(_)
         | E::StorageRule { .. }
         | E::AccountName(_)
+        | E::Password
+        | E::Role(_)
+        | E::TokenRequest(_)
+        | E::ScopeText(_)
+        | E::IssuerUnknown { .. }
+        | E::PublisherRule
+        | E::CertificateRule
         | E::Signature(_)
         | E::Document(_)
         | E::Publish(_)
@@ -206,7 +232,7 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
     use ServiceError as E;
     match error {
         E::Store(store) if store.is_full() => ("storage", "DENIED"),
-        E::Store(_) | E::Unavailable(_) => ("unavailable", "TOOMANYREQUESTS"),
+        E::Store(_) | E::Unavailable(_) | E::Provider(_) => ("unavailable", "TOOMANYREQUESTS"),
         E::Index(_) => ("index", "UNSUPPORTED"),
         E::Audit(_) => ("audit", "UNSUPPORTED"),
         E::Blob(blob) => codes_of_blob(blob),
@@ -217,6 +243,29 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
         E::BadCredentials => (WRONG_CREDENTIALS, "UNAUTHORIZED"),
         E::Anonymous { .. } | E::Scope { .. } => ("unauthorized", "UNAUTHORIZED"),
         E::TooMany { .. } => ("too-many-requests", "TOOMANYREQUESTS"),
+        E::IdToken(_) => (WRONG_ID_TOKEN, "UNAUTHORIZED"),
+        E::TokenScope { .. } => ("token-scope", "DENIED"),
+        E::RegistrationClosed => ("registration-closed", "DENIED"),
+        E::IdentityUnknown { .. } => ("identity-unknown", "DENIED"),
+        E::AccountUnknown(_) => ("account-unknown", "NAME_UNKNOWN"),
+        E::AccountTaken(_) => ("account-taken", "DENIED"),
+        E::Password => ("password-invalid", "UNSUPPORTED"),
+        E::LastAdministrator(_) => ("last-administrator", "DENIED"),
+        E::IdentityTaken(_) => ("identity-taken", "DENIED"),
+        E::LastOwner { .. } => ("last-owner", "DENIED"),
+        E::MemberUnknown { .. } => ("member-unknown", "NAME_UNKNOWN"),
+        E::Role(_) => ("role-invalid", "UNSUPPORTED"),
+        E::NamespaceUsed(_) => ("namespace-used", "DENIED"),
+        E::TokenRequest(_) => ("token-invalid", "UNSUPPORTED"),
+        E::ScopeText(_) => ("scope-invalid", "UNSUPPORTED"),
+        E::TokenUnknown(_) => ("token-unknown", "NAME_UNKNOWN"),
+        E::IssuerUnknown { .. } => ("issuer-unknown", "UNSUPPORTED"),
+        E::PublisherRule => ("publisher-invalid", "UNSUPPORTED"),
+        E::PublisherTaken { .. } => ("publisher-taken", "DENIED"),
+        E::PublisherUnknown { .. } => ("publisher-unknown", "NAME_UNKNOWN"),
+        E::CertificateRule => ("certificate-invalid", "UNSUPPORTED"),
+        E::CertificateTaken(_) => ("certificate-taken", "DENIED"),
+        E::CertificateUnknown(_) => ("certificate-unknown", "NAME_UNKNOWN"),
         E::Forbidden { .. } | E::NotAdministrator { .. } => ("forbidden", "DENIED"),
         E::OwnPackage { .. } => ("own-package", "DENIED"),
         E::NamespaceUnknown(_) => ("namespace-unknown", "NAME_UNKNOWN"),
@@ -267,6 +316,7 @@ fn internal(error: &ServiceError) -> String {
         ServiceError::Blob(BlobError::Unsafe | BlobError::Damaged { .. })
         | ServiceError::Store(StoreError::Unsafe)
         | ServiceError::Unavailable(_)
+        | ServiceError::Provider(_)
         | ServiceError::Upstream(_) => error.to_string(),
         ServiceError::Blob(BlobError::Bucket { .. } | BlobError::Stored { .. }) => {
             "the registry cannot use its blob store now; try again shortly".to_owned()

@@ -4,7 +4,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use axum::{
-    extract::{FromRequestParts, Path},
+    extract::{FromRequestParts, MatchedPath, Path},
     http::{header, request::Parts},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -14,7 +14,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::error::Failure;
 use crate::{
     app::App,
-    service::{ServiceError, access::Caller, token},
+    service::{ServiceError, access::Caller, certificate, oidc, password, token},
 };
 
 /// Longest `Authorization` header that is looked at, in bytes.
@@ -31,12 +31,20 @@ pub struct ClientCertificate(pub Arc<[u8]>);
 impl FromRequestParts<App> for Caller {
     type Rejection = Failure;
 
-    /// Reads `Authorization`: Basic with an API token as password (the user name is not
-    /// looked at: the token says whose it is), Bearer with an API token or with a token
-    /// of the token endpoint. No header is an anonymous caller; a wrong one is an error.
+    /// Reads `Authorization`: Basic with user name and password, or with an API token or an ID
+    /// token as password (then the user name is not looked at: the token says whose it is);
+    /// Bearer with an API token, or under `/v2` with a token of the token endpoint. Without the
+    /// header the client's certificate counts, and without that it is an anonymous caller. A
+    /// wrong credential is an error. On pages the session has been looked at before.
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        if let Some(caller) = parts.extensions.get::<Self>() {
+            return Ok(caller.clone());
+        }
         let Some(value) = parts.headers.get(header::AUTHORIZATION) else {
-            return Ok(Self::default());
+            return match parts.extensions.get::<ClientCertificate>() {
+                Some(ClientCertificate(der)) => Ok(certificate::recognise(app, der).await?),
+                None => Ok(Self::default()),
+            };
         };
         let text = value.to_str().map_err(|_| ServiceError::BadCredentials)?;
         if text.len() > MAX_AUTHORIZATION {
@@ -44,12 +52,36 @@ impl FromRequestParts<App> for Caller {
         }
         let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
         let caller = match scheme.to_ascii_lowercase().as_str() {
-            "basic" => token::recognise(app, &password(rest.trim())?).await?,
-            "bearer" => token::recognise_bearer(app, rest.trim()).await?,
+            "basic" => {
+                let (name, password) = basic(rest.trim())?;
+                recognise(app, &name, &password).await?
+            }
+            "bearer" => token::recognise_bearer(app, rest.trim(), is_oci(parts)).await?,
             _ => return Err(ServiceError::BadCredentials.into()),
         };
         Ok(caller)
     }
+}
+
+/// Recognises a user name with whatever stands where the password should.
+///
+/// # Errors
+/// [`ServiceError::BadCredentials`], [`ServiceError::IdToken`], [`ServiceError::Store`].
+pub(super) async fn recognise(app: &App, name: &str, secret: &str) -> Result<Caller, ServiceError> {
+    if secret.starts_with(token::PREFIX) {
+        token::recognise(app, secret).await
+    } else if oidc::is_id_token(secret) {
+        oidc::recognise(app, name, secret).await
+    } else {
+        password::recognise(app, name, secret).await
+    }
+}
+
+/// Whether the request is for the OCI surface: elsewhere its bearer tokens are worth nothing,
+/// for their scopes know nothing of what else there is.
+fn is_oci(parts: &Parts) -> bool {
+    let route = parts.extensions.get::<MatchedPath>();
+    route.is_some_and(|route| route.as_str().starts_with("/v2"))
 }
 
 /// `{namespace}` of a path. A name that cannot exist leads nowhere.
@@ -118,11 +150,11 @@ impl FromRequestParts<App> for VersionPath {
     }
 }
 
-fn password(encoded: &str) -> Result<String, ServiceError> {
+fn basic(encoded: &str) -> Result<(String, String), ServiceError> {
     let bytes = BASE64_STANDARD
         .decode(encoded)
         .map_err(|_| ServiceError::BadCredentials)?;
     let text = String::from_utf8(bytes).map_err(|_| ServiceError::BadCredentials)?;
-    let (_, password) = text.split_once(':').ok_or(ServiceError::BadCredentials)?;
-    Ok(password.to_owned())
+    let (name, password) = text.split_once(':').ok_or(ServiceError::BadCredentials)?;
+    Ok((name.to_owned(), password.to_owned()))
 }

@@ -14,7 +14,7 @@ use std::{
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -28,7 +28,7 @@ use governor::{
 use tokio::sync::watch;
 
 use super::{
-    error::{Failure, WRONG_CREDENTIALS},
+    error::{Failure, WRONG_CREDENTIALS, WRONG_ID_TOKEN},
     extract::Peer,
     serve::stopped,
 };
@@ -220,12 +220,21 @@ fn too_many(detail: &str, seconds: u64) -> Failure {
     .with_header(header::RETRY_AFTER, &seconds.to_string())
 }
 
+/// An answer to a log-in that failed, where it is a page of its own and no [`Failure`].
+#[derive(Debug, Clone, Copy)]
+pub struct WrongLogin;
+
 /// Middleware: keeps the limits of requests, and notices log-ins that fail.
 pub async fn enforce(State(app): State<App>, request: Request, next: Next) -> Response {
     let Some(Peer(client)) = request.extensions().get().copied() else {
         return next.run(request).await;
     };
-    let has_credentials = request.headers().contains_key(header::AUTHORIZATION);
+    let in_body = request.method() == Method::POST
+        && matches!(
+            request.uri().path(),
+            "/login" | "/token" | "/api/v1/oidc/exchange"
+        );
+    let has_credentials = in_body || request.headers().contains_key(header::AUTHORIZATION);
     let remaining = match app.limits.admit(client, has_credentials, &app.clock) {
         Ok(remaining) => remaining,
         Err(failure) => {
@@ -235,7 +244,9 @@ pub async fn enforce(State(app): State<App>, request: Request, next: Next) -> Re
     };
     let mut response = next.run(request).await;
     let failure = response.extensions().get::<Failure>();
-    if failure.is_some_and(|failure| failure.kind == WRONG_CREDENTIALS) {
+    let refused =
+        failure.is_some_and(|failure| matches!(failure.kind, WRONG_CREDENTIALS | WRONG_ID_TOKEN));
+    if refused || response.extensions().get::<WrongLogin>().is_some() {
         login_failed(&app, client).await;
     }
     if let Some(remaining) = remaining {

@@ -32,11 +32,11 @@ pub fn router(app: App) -> Router {
         .route("/v2", any(oci::dispatch))
         .route("/v2/", any(oci::dispatch))
         .route("/v2/{*path}", any(oci::dispatch))
-        .route("/token", get(oci::token::grant))
+        .route("/token", get(oci::token::grant).post(oci::token::login))
         // The REST API: `bpfpkg` and anybody's scripts.
         .nest("/api/v1", api::routes())
         // The catalogue, for people.
-        .merge(web::routes())
+        .merge(web::routes(&app))
         // Whatever watches this process.
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))

@@ -3,14 +3,20 @@
 
 use registry_schema::{
     Digest, PackageName, Version,
+    account::RoleError,
     canonical::CanonicalError,
     digest::DigestMismatch,
     name::{NameError, RepositoryName, Tag},
+    scope::ScopeError,
     signature::{Fingerprint, SignatureError},
 };
 
 use super::{
-    document::DocumentError, mirror::UpstreamError, publish::PublishError, webhook::WebhookError,
+    document::DocumentError,
+    mirror::UpstreamError,
+    password::{LONGEST, SHORTEST},
+    publish::PublishError,
+    webhook::WebhookError,
 };
 use crate::{blob::BlobError, index::IndexError, store::StoreError};
 
@@ -197,6 +203,82 @@ pub enum ServiceError {
     /// An account name is malformed.
     #[error("`{0}` is no account name; use 1 to 64 lower-case letters, digits, `.`, `_` or `-`")]
     AccountName(String),
+    /// There is no such account.
+    #[error("there is no account `{0}`")]
+    AccountUnknown(String),
+    /// The account exists already.
+    #[error("account `{0}` exists already; choose another name")]
+    AccountTaken(String),
+    /// Nobody may make an account for itself.
+    #[error("this registry makes no accounts on request; ask one of its administrators")]
+    RegistrationClosed,
+    /// A password is too short or too long.
+    #[error("a password has at least {SHORTEST} characters and at most {LONGEST} bytes")]
+    Password,
+    /// Without an administrator nothing could be administered.
+    #[error("`{0}` is the last administrator; make another one first")]
+    LastAdministrator(String),
+    /// Another account has the identity.
+    #[error("identity `{0}` belongs to an account already")]
+    IdentityTaken(String),
+    /// The identity belongs to no account.
+    #[error("`{subject}` of {issuer} is no account here; ask an administrator to link it to yours")]
+    IdentityUnknown { issuer: String, subject: String },
+    /// Without an owner nobody could change a namespace.
+    #[error("`{account}` is the last owner of `{namespace}`; make another one first")]
+    LastOwner { namespace: String, account: String },
+    /// The account has no role in the namespace.
+    #[error("`{account}` is no member of namespace `{namespace}`")]
+    MemberUnknown { namespace: String, account: String },
+    /// A text is no role.
+    #[error(transparent)]
+    Role(#[from] RoleError),
+    /// Only an empty namespace can be deleted.
+    #[error("namespace `{0}` holds repositories and cannot be deleted")]
+    NamespaceUsed(String),
+    /// A token with these properties is not made.
+    #[error("{0}")]
+    TokenRequest(String),
+    /// A text is no scope.
+    #[error(transparent)]
+    ScopeText(#[from] ScopeError),
+    /// The API token allows less.
+    #[error("this token does not allow that; use one with {needed}")]
+    TokenScope { needed: String },
+    /// There is no such token, or it is another account's.
+    #[error("there is no token `{0}` that is still good")]
+    TokenUnknown(String),
+    /// An ID token does not convince.
+    #[error("the ID token is not accepted: {0}")]
+    IdToken(&'static str),
+    /// An OIDC provider does not do its part.
+    #[error("the identity provider cannot be used: {0}")]
+    Provider(&'static str),
+    /// Nobody may be trusted on the word of this issuer.
+    #[error("this registry does not believe `{issuer}`; it believes: {believed}")]
+    IssuerUnknown { issuer: String, believed: String },
+    /// A trusted publisher would be anybody.
+    #[error(
+        "a trusted publisher needs a subject or claim that is more than `*`, at most 16 claims and 512 bytes each"
+    )]
+    PublisherRule,
+    /// The name is taken.
+    #[error("namespace `{namespace}` has a trusted publisher `{name}` already; remove it first")]
+    PublisherTaken { namespace: String, name: String },
+    /// There is no such trusted publisher.
+    #[error("namespace `{namespace}` has no trusted publisher `{name}`")]
+    PublisherUnknown { namespace: String, name: String },
+    /// A certificate cannot be known by this.
+    #[error(
+        "write `uri`, `dns` (lower case) or `email` with a name, or `spki` with the lower-case hexadecimal SHA-256 of the public key"
+    )]
+    CertificateRule,
+    /// The name or key stands for an account.
+    #[error("`{0}` stands for an account already; remove that first")]
+    CertificateTaken(String),
+    /// Nothing is known by this.
+    #[error("no certificate is known by `{0}`")]
+    CertificateUnknown(String),
 }
 
 fn named(current: Option<&Digest>) -> String {

@@ -25,7 +25,7 @@ use crate::{
 /// Withdraws a version: `latest` and ranges pass it over from now on.
 ///
 /// # Errors
-/// [`ServiceError::VersionUnknown`]; the errors of [`access::demand`] for deleting.
+/// [`ServiceError::VersionUnknown`]; the errors of [`access::demand`] for yanking.
 pub async fn yank(
     app: &App,
     caller: &Caller,
@@ -60,7 +60,7 @@ pub async fn unyank(
 ///
 /// # Errors
 /// [`ServiceError::VersionUnknown`], [`ServiceError::RepositoryUnknown`]; the errors of
-/// [`access::demand`] for deleting.
+/// [`access::demand`] for yanking.
 pub async fn deprecate(
     app: &App,
     caller: &Caller,
@@ -115,7 +115,7 @@ impl<'a> Change<'a> {
         package: &'a PackageName,
         version: Option<&'a Version>,
     ) -> Result<Self, ServiceError> {
-        access::demand(app, caller, &RepositoryName::from(package), Action::Delete).await?;
+        access::demand(app, caller, &RepositoryName::from(package), Action::Yank).await?;
         let mut tx = app.db.begin().await?;
         if !store::packages::exists(&mut tx, package).await? {
             return Err(ServiceError::RepositoryUnknown(package.into()));

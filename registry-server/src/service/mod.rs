@@ -3,11 +3,14 @@
 //! and, where rights matter, the [`Caller`](access::Caller).
 
 pub mod access;
+pub mod account;
 pub mod audit;
 pub mod backup;
+pub mod bearer;
 pub mod blob;
 pub mod cache;
 pub mod catalogue;
+pub mod certificate;
 mod content;
 pub mod document;
 pub mod error;
@@ -19,10 +22,14 @@ pub mod health;
 pub mod lifecycle;
 pub mod limit;
 pub mod manifest;
+pub mod member;
 pub mod mirror;
 pub mod namespace;
+pub mod oidc;
 pub mod outbound;
+pub mod password;
 pub mod publish;
+pub mod publisher;
 pub mod pull;
 mod quota;
 pub mod retention;
@@ -33,6 +40,7 @@ pub mod start;
 pub mod tag;
 pub mod token;
 pub mod upload;
+pub mod visit;
 pub mod webhook;
 
 pub use error::ServiceError;

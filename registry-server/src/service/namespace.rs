@@ -3,7 +3,9 @@
 
 use registry_schema::{
     Namespace,
+    account::NamespaceChange,
     api::{NamespaceDetail, NamespaceKey, Visibility},
+    scope::ScopeAction,
     signature::{Fingerprint, PublicKey},
 };
 
@@ -35,15 +37,17 @@ pub async fn create(
     visibility: Visibility,
 ) -> Result<NamespaceDetail, ServiceError> {
     let account = caller.known(app)?;
+    if !caller.allows_all(ScopeAction::Manage, name.as_str()) {
+        return Err(ServiceError::TokenScope {
+            needed: format!("{name}/*:manage"),
+        });
+    }
     if RESERVED.contains(&name.as_str()) {
         return Err(ServiceError::NamespaceTaken(name.to_string()));
     }
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let word = match visibility {
-        Visibility::Public => "public",
-        Visibility::Private => "private",
-    };
+    let word = word(visibility);
     if !store::namespaces::insert(&mut tx, name.as_str(), word, &account.name, now).await? {
         return Err(ServiceError::NamespaceTaken(name.to_string()));
     }
@@ -65,6 +69,70 @@ pub async fn create(
         created_at: now,
         packages: 0,
     })
+}
+
+const fn word(visibility: Visibility) -> &'static str {
+    match visibility {
+        Visibility::Public => "public",
+        Visibility::Private => "private",
+    }
+}
+
+/// Changes who may read a namespace. What the search index knows of its packages follows.
+///
+/// # Errors
+/// Those of [`access::demand_owner`].
+pub async fn change(
+    app: &App,
+    caller: &Caller,
+    name: &Namespace,
+    change: &NamespaceChange,
+) -> Result<NamespaceDetail, ServiceError> {
+    access::demand_owner(app, caller, name.as_str(), "change visibility").await?;
+    if let Some(visibility) = change.visibility {
+        let word = word(visibility);
+        let mut tx = app.db.begin().await?;
+        store::namespaces::set_visibility(&mut tx, name.as_str(), word).await?;
+        let now = app.clock.now();
+        for package in store::namespaces::packages(&mut tx, name.as_str()).await? {
+            store::changes::append(&mut tx, &package, now).await?;
+        }
+        let detail = json!({ "visibility": word });
+        audit::append(
+            app,
+            &mut tx,
+            caller,
+            "namespace.change",
+            name.as_str(),
+            detail,
+        )
+        .await?;
+        tx.commit().await?;
+    }
+    get(app, caller, name).await
+}
+
+/// Deletes a namespace that holds no repositories. Its name is never given again.
+///
+/// # Errors
+/// Those of [`access::demand_owner`]; [`ServiceError::NamespaceUsed`].
+pub async fn delete(app: &App, caller: &Caller, name: &Namespace) -> Result<(), ServiceError> {
+    access::demand_owner(app, caller, name.as_str(), "delete the namespace").await?;
+    let mut tx = app.db.begin().await?;
+    if !store::namespaces::delete(&mut tx, name.as_str(), app.clock.now()).await? {
+        return Err(ServiceError::NamespaceUsed(name.to_string()));
+    }
+    let detail = json!({});
+    audit::append(
+        app,
+        &mut tx,
+        caller,
+        "namespace.delete",
+        name.as_str(),
+        detail,
+    )
+    .await?;
+    Ok(tx.commit().await?)
 }
 
 /// The namespaces that the caller may read, by name.
@@ -163,14 +231,14 @@ async fn evidence(app: &App, name: &Namespace, key: Key) -> Result<NamespaceKey,
 ///
 /// # Errors
 /// [`ServiceError::Signature`] if the PEM holds no usable key; the errors of
-/// [`access::demand_owner`].
+/// [`access::demand_maintainer`].
 pub async fn add_key(
     app: &App,
     caller: &Caller,
     name: &Namespace,
     pem: &str,
 ) -> Result<NamespaceKey, ServiceError> {
-    access::demand_owner(app, caller, name.as_str(), "add keys").await?;
+    access::demand_maintainer(app, caller, name.as_str(), "add keys").await?;
     let key = PublicKey::from_pem(pem)?;
     let fingerprint = key.fingerprint();
     let row = Key {
@@ -197,14 +265,14 @@ pub async fn add_key(
 /// Removes a key: its signatures no longer count.
 ///
 /// # Errors
-/// [`ServiceError::KeyUnknown`]; the errors of [`access::demand_owner`].
+/// [`ServiceError::KeyUnknown`]; the errors of [`access::demand_maintainer`].
 pub async fn remove_key(
     app: &App,
     caller: &Caller,
     name: &Namespace,
     fingerprint: &Fingerprint,
 ) -> Result<(), ServiceError> {
-    access::demand_owner(app, caller, name.as_str(), "remove keys").await?;
+    access::demand_maintainer(app, caller, name.as_str(), "remove keys").await?;
     let mut tx = app.db.begin().await?;
     let text = fingerprint.to_string();
     if !store::namespaces::remove_key(&mut tx, name.as_str(), &text, app.clock.now()).await? {

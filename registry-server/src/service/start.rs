@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What happens once, before the first request.
 
-use super::{ServiceError, token};
+use chrono::Duration;
+use serde_json::json;
+
+use super::{ServiceError, access::Caller, account, audit, token};
 use crate::{app::App, clock::Random, store, store::Db};
 
 /// The account that the first start makes.
 pub const ADMINISTRATOR: &str = "admin";
+/// How long its token lasts: long enough to set the registry up, not for ever.
+const FIRST_TOKEN_DAYS: i64 = 365;
 
 /// A secret of this installation, made at the first start.
 ///
@@ -34,6 +39,31 @@ pub async fn first_token(app: &App) -> Result<Option<String>, ServiceError> {
     if store::accounts::count(&app.db).await? > 0 {
         return Ok(None);
     }
-    let issued = token::issue_unchecked(app, ADMINISTRATOR, true, "first start", None).await?;
-    Ok(Some(issued.text))
+    let now = app.clock.now();
+    let row = store::accounts::Account {
+        name: ADMINISTRATOR.to_owned(),
+        administrator: true,
+        robot: false,
+        password: None,
+        disabled_at: None,
+        created_at: now,
+    };
+    let console = Caller::console();
+    let mut tx = app.db.begin().await?;
+    account::insert(app, &mut tx, &console, &row).await?;
+    let end = Some(now + Duration::days(FIRST_TOKEN_DAYS));
+    let (text, token) =
+        token::add(app, &mut tx, ADMINISTRATOR, "first start", None, end, None).await?;
+    let detail = json!({ "token": token.hash, "label": token.label, "expires_at": end });
+    audit::append(
+        app,
+        &mut tx,
+        &console,
+        "token.issue",
+        "account:admin",
+        detail,
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(Some(text))
 }

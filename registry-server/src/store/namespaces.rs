@@ -2,8 +2,9 @@
 //! Tables `namespaces`, `namespace_members` and `namespace_keys`.
 
 use chrono::{DateTime, Utc};
+use registry_schema::PackageName;
 
-use super::{Db, StoreError, Tx};
+use super::{Db, StoreError, Tx, cell};
 
 /// A namespace as it is kept.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -52,7 +53,7 @@ pub async fn insert(
 
 const FIND: &str = "select n.name, n.visibility, n.created_at, \
      (select count(*) from packages p where p.namespace = n.name) as packages \
-     from namespaces n where n.name = $1";
+     from namespaces n where n.name = $1 and n.deleted_at is null";
 
 /// The namespace called `name`.
 ///
@@ -64,7 +65,7 @@ pub async fn find(db: &Db, name: &str) -> Result<Option<Namespace>, StoreError> 
 
 const LIST: &str = "select n.name, n.visibility, n.created_at, \
      (select count(*) from packages p where p.namespace = n.name) as packages \
-     from namespaces n order by n.name";
+     from namespaces n where n.deleted_at is null order by n.name";
 
 /// All namespaces, by name.
 ///
@@ -77,7 +78,7 @@ pub async fn list(db: &Db) -> Result<Vec<Namespace>, StoreError> {
 const SET_MEMBER: &str = "insert into namespace_members (namespace, account, role, added_at) values ($1, $2, $3, $4) \
      on conflict (namespace, account) do update set role = excluded.role";
 
-/// Gives `account` a role in the namespace: `owner`, `publisher` or `reader`.
+/// Gives `account` a role in the namespace: `owner`, `maintainer`, `publisher` or `viewer`.
 ///
 /// # Errors
 /// [`StoreError::Statement`], also if namespace or account does not exist.
@@ -154,4 +155,43 @@ pub async fn keys(db: &Db, namespace: &str) -> Result<Vec<Key>, StoreError> {
 /// [`StoreError::Statement`].
 pub async fn keys_in(tx: &mut Tx, namespace: &str) -> Result<Vec<Key>, StoreError> {
     Ok(on!(Tx, tx, c => sqlx::query_as(KEYS).bind(namespace).fetch_all(&mut **c).await)?)
+}
+
+const SET_VISIBILITY: &str = "update namespaces set visibility = $2 where name = $1";
+
+/// Changes who may read a namespace.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn set_visibility(tx: &mut Tx, name: &str, visibility: &str) -> Result<(), StoreError> {
+    on!(Tx, tx, c => sqlx::query(SET_VISIBILITY).bind(name).bind(visibility)
+        .execute(&mut **c).await.map(|_| ()))?;
+    Ok(())
+}
+
+const DELETE: &str = "update namespaces set deleted_at = $2 where name = $1 and deleted_at is null \
+     and not exists (select 1 from repositories r where r.namespace = namespaces.name)";
+
+/// Deletes a namespace that holds no repositories; its name stays taken. `false` if it holds
+/// some.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn delete(tx: &mut Tx, name: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let rows = on!(Tx, tx, c => sqlx::query(DELETE).bind(name).bind(now)
+        .execute(&mut **c).await.map(|done| done.rows_affected()))?;
+    Ok(rows > 0)
+}
+
+const PACKAGES: &str = "select package from packages where namespace = $1 order by package";
+
+/// The packages of a namespace.
+///
+/// # Errors
+/// [`StoreError::Statement`], [`StoreError::Corrupt`].
+pub async fn packages(tx: &mut Tx, name: &str) -> Result<Vec<PackageName>, StoreError> {
+    let names: Vec<String> =
+        on!(Tx, tx, c => sqlx::query_scalar(PACKAGES).bind(name).fetch_all(&mut **c).await)?;
+    let parse = |name: &String| cell("packages", "package", name);
+    names.iter().map(parse).collect()
 }

@@ -14,49 +14,60 @@ pub struct Token {
     pub account: String,
     /// What the owner calls it.
     pub label: String,
-    /// Whether the account is an administrator.
-    pub administrator: bool,
+    /// What it is limited to, as a JSON array; none if all that the account may.
+    pub scopes: Option<String>,
     /// When it was issued.
     pub created_at: DateTime<Utc>,
     /// When it ends, if ever.
     pub expires_at: Option<DateTime<Utc>>,
+    /// When it was last used.
+    pub last_used_at: Option<DateTime<Utc>>,
     /// When it was revoked, if it was.
     pub revoked_at: Option<DateTime<Utc>>,
+    /// The token that it was made with, if any.
+    pub parent: Option<String>,
 }
 
-const INSERT: &str = "insert into tokens (hash, account, label, created_at, expires_at) \
-                      values ($1, $2, $3, $4, $5)";
+const INSERT: &str = "insert into tokens (hash, account, label, scopes, created_at, expires_at, parent) \
+                      values ($1, $2, $3, $4, $5, $6, $7)";
 
-/// Adds a token.
+/// Adds a token that was never used.
 ///
 /// # Errors
 /// [`StoreError::Statement`], also if the account does not exist.
-pub async fn insert(
-    tx: &mut Tx,
-    hash: &str,
-    account: &str,
-    label: &str,
-    now: DateTime<Utc>,
-    expires_at: Option<DateTime<Utc>>,
-) -> Result<(), StoreError> {
-    on!(Tx, tx, c => sqlx::query(INSERT).bind(hash).bind(account).bind(label).bind(now).bind(expires_at)
+pub async fn insert(tx: &mut Tx, token: &Token) -> Result<(), StoreError> {
+    on!(Tx, tx, c => sqlx::query(INSERT).bind(&token.hash).bind(&token.account).bind(&token.label)
+        .bind(&token.scopes).bind(token.created_at).bind(token.expires_at).bind(&token.parent)
         .execute(&mut **c).await.map(|_| ()))?;
     Ok(())
 }
 
-const FIND: &str = "select t.hash, t.account, t.label, a.administrator, t.created_at, t.expires_at, t.revoked_at \
-                    from tokens t join accounts a on a.name = t.account where t.hash = $1";
+/// A token with what matters of its account.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Holder {
+    /// The token.
+    #[sqlx(flatten)]
+    pub token: Token,
+    /// Whether the account is an administrator.
+    pub administrator: bool,
+    /// Since when the account may do nothing.
+    pub disabled_at: Option<DateTime<Utc>>,
+}
+
+const FIND: &str = "select t.hash, t.account, t.label, t.scopes, t.created_at, t.expires_at, t.last_used_at, \
+     t.revoked_at, t.parent, a.administrator, a.disabled_at \
+     from tokens t join accounts a on a.name = t.account where t.hash = $1";
 
 /// The token with this hash, revoked and expired ones included.
 ///
 /// # Errors
 /// [`StoreError::Statement`].
-pub async fn find(db: &Db, hash: &str) -> Result<Option<Token>, StoreError> {
+pub async fn find(db: &Db, hash: &str) -> Result<Option<Holder>, StoreError> {
     Ok(on!(Db, db, c => sqlx::query_as(FIND).bind(hash).fetch_optional(c).await)?)
 }
 
-const LIST: &str = "select t.hash, t.account, t.label, a.administrator, t.created_at, t.expires_at, t.revoked_at \
-                    from tokens t join accounts a on a.name = t.account where t.account = $1 order by t.created_at";
+const LIST: &str = "select hash, account, label, scopes, created_at, expires_at, last_used_at, revoked_at, parent \
+                    from tokens where account = $1 order by created_at, hash";
 
 /// The tokens of an account, oldest first.
 ///
@@ -66,10 +77,13 @@ pub async fn list(db: &Db, account: &str) -> Result<Vec<Token>, StoreError> {
     Ok(on!(Db, db, c => sqlx::query_as(LIST).bind(account).fetch_all(c).await)?)
 }
 
-const REVOKE: &str =
-    "update tokens set revoked_at = $3 where hash = $1 and account = $2 and revoked_at is null";
+const REVOKE: &str = "with recursive family (hash) as ( \
+       select hash from tokens where hash = $1 and account = $2 \
+       union select t.hash from tokens t join family f on t.parent = f.hash) \
+     update tokens set revoked_at = $3 where revoked_at is null and hash in (select hash from family)";
 
-/// Revokes a token; `false` if the account has no such token, or it was revoked before.
+/// Revokes a token and all that were made with it; `false` if the account has no such token,
+/// or it was revoked before.
 ///
 /// # Errors
 /// [`StoreError::Statement`].
@@ -82,4 +96,15 @@ pub async fn revoke(
     let rows = on!(Tx, tx, c => sqlx::query(REVOKE).bind(hash).bind(account).bind(now)
         .execute(&mut **c).await.map(|done| done.rows_affected()))?;
     Ok(rows > 0)
+}
+
+const USED: &str = "update tokens set last_used_at = $2 where hash = $1";
+
+/// Notes that a token was used.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn used(tx: &mut Tx, hash: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+    on!(Tx, tx, c => sqlx::query(USED).bind(hash).bind(now).execute(&mut **c).await.map(|_| ()))?;
+    Ok(())
 }

@@ -2,16 +2,11 @@
 //! Who may do what, and how the registry says so.
 
 use chrono::Duration;
-use registry_schema::{Digest, media_type};
 use registry_server::service::token;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use crate::support::{
-    TestRegistry, User, administrator, expect, header,
-    package::{EMPTY, descriptor},
-    refused,
-};
+use crate::support::{TestRegistry, User, expect, header, package::EMPTY, refused};
 
 fn challenges(response: &Response) -> Vec<String> {
     let lines = response.headers().get_all("www-authenticate");
@@ -129,16 +124,9 @@ async fn tokens_end() {
     .await;
     // A revoked token takes its bearer tokens along at once.
     let jwt = bearer(&alice, "?scope=repository:demo/x:push").await;
-    let mut caller = administrator();
-    caller.account.as_mut().expect("an account").name = "alice".to_owned();
-    let hash = token::list(&registry.app, &caller).await.expect("a list")[0]
-        .hash
-        .clone();
-    assert!(
-        token::revoke(&registry.app, &caller, &hash)
-            .await
-            .expect("an answer")
-    );
+    let tokens = alice.json("/api/v1/tokens").await;
+    let id = tokens[0]["id"].as_str().expect("text").to_owned();
+    expect(alice.delete(&format!("/api/v1/tokens/{id}")).await, 204).await;
     refused(
         with_bearer(&alice, Method::POST, upload, &jwt).await,
         401,
@@ -147,11 +135,17 @@ async fn tokens_end() {
     .await;
     refused(alice.get("/v2/").await, 401, "UNAUTHORIZED").await;
     // Expiry.
-    let end = registry.app.clock.now() + Duration::days(1);
-    let issued = token::issue(&registry.app, &administrator(), "carol", "short", Some(end)).await;
+    let carol = registry.user("carol", None).await;
+    let body = json!({"label": "short", "days": 1});
+    let request = carol.request(Method::POST, "/api/v1/tokens").json(&body);
+    let issued: Value = expect(request.send().await.expect("an answer"), 201)
+        .await
+        .json()
+        .await
+        .expect("JSON");
     let carol = User {
-        token: Some(issued.expect("a token").text),
-        ..alice
+        token: issued["token"].as_str().map(str::to_owned),
+        ..carol
     };
     expect(carol.get("/v2/").await, 200).await;
     registry.later(Duration::days(1));
@@ -163,6 +157,8 @@ async fn wrong_credentials_are_refused_alike() {
     let registry = TestRegistry::start().await;
     let good = registry.admin.token.clone().expect("a token");
     let mut messages = std::collections::BTreeSet::new();
+    let last = if good.ends_with('0') { '1' } else { '0' };
+    let mistyped = format!("{}{last}", &good[..good.len() - 1]);
     let forged = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9.";
     for value in [
         "Basic !!!".to_owned(),
@@ -170,7 +166,7 @@ async fn wrong_credentials_are_refused_alike() {
         "Digest x".to_owned(),
         "Bearer".to_owned(),
         format!("Bearer {forged}"),
-        format!("Bearer {}0", &good[..good.len() - 1]),
+        format!("Bearer {mistyped}"),
         format!("Bearer {}", "A".repeat(20_000)),
     ] {
         let request = registry
@@ -189,99 +185,6 @@ async fn wrong_credentials_are_refused_alike() {
         200,
     )
     .await;
-}
-
-/// Every request below a repository, and whether it only reads.
-fn requests(digest: &Digest, manifest: &Digest) -> Vec<(Method, String, bool)> {
-    vec![
-        (Method::GET, "tags/list".to_owned(), true),
-        (Method::GET, "manifests/one".to_owned(), true),
-        (Method::HEAD, "manifests/one".to_owned(), true),
-        (Method::GET, format!("manifests/{manifest}"), true),
-        (Method::GET, format!("blobs/{digest}"), true),
-        (Method::HEAD, format!("blobs/{digest}"), true),
-        (Method::GET, format!("referrers/{digest}"), true),
-        (Method::POST, "blobs/uploads/".to_owned(), false),
-        (
-            Method::POST,
-            format!("blobs/uploads/?mount={digest}&from=demo/m"),
-            false,
-        ),
-        (
-            Method::POST,
-            format!("blobs/uploads/?digest={digest}"),
-            false,
-        ),
-        (Method::PATCH, "blobs/uploads/none".to_owned(), false),
-        (
-            Method::PUT,
-            format!("blobs/uploads/none?digest={digest}"),
-            false,
-        ),
-        (Method::GET, "blobs/uploads/none".to_owned(), false),
-        (Method::DELETE, "blobs/uploads/none".to_owned(), false),
-        (Method::PUT, "manifests/two".to_owned(), false),
-        (Method::DELETE, "manifests/none".to_owned(), false),
-        (
-            Method::DELETE,
-            format!("blobs/{}", Digest::sha256(b"none")),
-            false,
-        ),
-    ]
-}
-
-/// Each role in each namespace: what it may, and that everything else is refused.
-#[tokio::test]
-async fn the_matrix_of_roles() {
-    let registry = TestRegistry::start().await;
-    let content = json!({"schemaVersion": 2, "config": descriptor(media_type::OCI_EMPTY, EMPTY), "layers": []});
-    let content = content.to_string().into_bytes();
-    for name in ["demo/m", "secret/m"] {
-        registry.admin.push_blob(name, EMPTY).await;
-        let answer = registry
-            .admin
-            .put_manifest(name, "one", media_type::OCI_MANIFEST, &content)
-            .await;
-        expect(answer, 201).await;
-    }
-    let mut users = vec![("anonymous", registry.anonymous.clone())];
-    for role in ["reader", "publisher", "owner"] {
-        users.push((role, registry.user(role, Some(role)).await));
-    }
-    users.push(("stranger", registry.user("stranger", None).await));
-    users.push(("administrator", registry.admin.clone()));
-    for (role, user) in &users {
-        let write = matches!(*role, "publisher" | "owner" | "administrator");
-        for name in ["demo/m", "secret/m"] {
-            let secret = name.starts_with("secret") && *role != "administrator";
-            let (digest, manifest) = (Digest::sha256(EMPTY), Digest::sha256(&content));
-            for (method, path, reads) in requests(&digest, &manifest) {
-                let body = if path.starts_with("manifests") {
-                    content.clone()
-                } else {
-                    EMPTY.to_vec()
-                };
-                let request = user.request(method.clone(), &format!("/v2/{name}/{path}"));
-                let request = if reads { request } else { request.body(body) };
-                let status = request.send().await.expect("an answer").status().as_u16();
-                let cell = format!("{role}: {method} {name}/{path}: {status}");
-                if secret {
-                    let hidden = if *role == "anonymous" { 401 } else { 404 };
-                    assert_eq!(status, hidden, "{cell}");
-                } else if reads {
-                    assert_eq!(status, 200, "{cell}");
-                } else if !write {
-                    assert_eq!(
-                        status,
-                        if *role == "anonymous" { 401 } else { 403 },
-                        "{cell}"
-                    );
-                } else {
-                    assert!(matches!(status, 201 | 202 | 404), "{cell}");
-                }
-            }
-        }
-    }
 }
 
 #[tokio::test]

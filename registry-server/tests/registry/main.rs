@@ -4,12 +4,14 @@
 
 mod support;
 
+mod accounts;
 mod architecture;
 mod audit;
 mod auth;
 mod blobs;
 mod bucket;
 mod catalogue;
+mod certificates;
 mod crash;
 mod engines;
 mod faults;
@@ -19,12 +21,16 @@ mod integrity;
 mod jobs;
 mod lifecycle;
 mod manifests;
+mod matrix;
+mod oidc;
 mod openapi;
 mod operations;
 mod referrers;
 mod replicas;
+mod secrets;
 mod signatures;
 mod tags;
 mod uploads;
 mod versions;
+mod visits;
 mod webhooks;

@@ -2,16 +2,21 @@
 //! The REST API under `/api/v1`. Bodies are those of `registry_schema::api`, errors are
 //! problem+json, and [`document`] describes all of it.
 
+mod account;
 mod audit;
 mod body;
+mod certificate;
 mod key;
 mod lifecycle;
+mod member;
 mod namespace;
 mod openapi;
 mod package;
+mod publisher;
 pub(super) mod search;
 mod star;
 mod storage;
+mod token;
 mod upstream;
 mod webhook;
 
@@ -47,7 +52,11 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(star::show, star::give, star::take_back))
         .routes(routes!(audit::list))
         .routes(routes!(namespace::list, namespace::create))
-        .routes(routes!(namespace::show))
+        .routes(routes!(
+            namespace::show,
+            namespace::change,
+            namespace::delete
+        ))
         .routes(routes!(key::list, key::add))
         .routes(routes!(key::remove))
         .routes(routes!(upstream::list, upstream::set))
@@ -58,4 +67,18 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(webhook::deliveries))
         .routes(routes!(storage::show, storage::set))
         .routes(routes!(storage::expire))
+        .routes(routes!(account::own))
+        .routes(routes!(account::change_password))
+        .routes(routes!(account::list, account::create))
+        .routes(routes!(account::show, account::change))
+        .routes(routes!(account::link))
+        .routes(routes!(certificate::list, certificate::add))
+        .routes(routes!(certificate::remove))
+        .routes(routes!(token::list, token::issue))
+        .routes(routes!(token::revoke))
+        .routes(routes!(token::exchange))
+        .routes(routes!(member::list))
+        .routes(routes!(member::set, member::remove))
+        .routes(routes!(publisher::list, publisher::add))
+        .routes(routes!(publisher::remove))
 }

@@ -3,6 +3,7 @@
 
 use axum::{Json, extract::State};
 use http::StatusCode;
+use registry_schema::account::NamespaceChange;
 use registry_schema::api::{NamespaceDetail, NewNamespace};
 
 use super::body;
@@ -47,4 +48,38 @@ pub(super) async fn create(
     let new: NewNamespace = body::read(&bytes)?;
     let made = namespace::create(&app, &caller, &new.name, new.visibility).await?;
     Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// Change a namespace
+///
+/// Who may read it. For owners.
+#[utoipa::path(patch, path = "/namespaces/{namespace}", tag = "namespaces",
+    params(("namespace" = String, Path, description = "Name of the namespace")),
+    request_body = NamespaceChange,
+    responses((status = 200, body = NamespaceDetail)))]
+pub(super) async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    NamespacePath(name): NamespacePath,
+    bytes: axum::body::Bytes,
+) -> Result<Json<NamespaceDetail>, Failure> {
+    let change: NamespaceChange = body::read(&bytes)?;
+    Ok(Json(
+        namespace::change(&app, &caller, &name, &change).await?,
+    ))
+}
+
+/// Delete a namespace
+///
+/// One that holds no repositories. Its name is never given again. For owners.
+#[utoipa::path(delete, path = "/namespaces/{namespace}", tag = "namespaces",
+    params(("namespace" = String, Path, description = "Name of the namespace")),
+    responses((status = 204, description = "Gone")))]
+pub(super) async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    NamespacePath(name): NamespacePath,
+) -> Result<StatusCode, Failure> {
+    namespace::delete(&app, &caller, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
-use super::asset;
+use super::{account::Visitor, asset};
 use crate::app::App;
 
 /// The frame of a page.
@@ -24,6 +24,8 @@ pub(super) struct Layout {
     pub mark: String,
     /// The release of this server.
     pub release: &'static str,
+    /// Who has a session.
+    pub visitor: Option<Visitor>,
 }
 
 impl Layout {
@@ -37,6 +39,7 @@ impl Layout {
             style: asset::path("style.css"),
             mark: asset::path("mark.svg"),
             release: env!("CARGO_PKG_VERSION"),
+            visitor: None,
         }
     }
 }
@@ -44,7 +47,10 @@ impl Layout {
 impl FromRequestParts<App> for Layout {
     type Rejection = Infallible;
 
-    async fn from_request_parts(_: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        Ok(Self::new(app))
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        Ok(Self {
+            visitor: parts.extensions.get().cloned(),
+            ..Self::new(app)
+        })
     }
 }

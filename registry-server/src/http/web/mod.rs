@@ -3,6 +3,7 @@
 //!
 //! Pages are complete without scripts, and the policy below keeps scripts out.
 
+mod account;
 mod api;
 mod asset;
 mod error;
@@ -37,7 +38,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 );
 
 /// Every page of the product.
-pub fn routes() -> Router<App> {
+pub fn routes(app: &App) -> Router<App> {
     Router::new()
         .route("/", get(home::show))
         .route("/search", get(search::show))
@@ -53,6 +54,8 @@ pub fn routes() -> Router<App> {
         .route("/feed.atom", get(feed::everything))
         .route("/feeds/{namespace}", get(feed::namespace))
         .route("/feeds/{namespace}/{name}", get(feed::package))
+        .merge(account::routes())
+        .layer(middleware::from_fn_with_state(app.clone(), account::attach))
         .route("/static/{stamp}/{file}", get(asset::show))
         .layer(middleware::from_fn(protected))
 }

@@ -37,11 +37,7 @@ pub struct Listing {
 /// [`ServiceError::Store`], [`ServiceError::Index`].
 pub async fn search(app: &App, caller: &Caller, search: Search) -> Result<Listing, ServiceError> {
     catch_up(app).await?;
-    let readable = match &caller.account {
-        Some(account) if account.administrator => None,
-        Some(account) => Some(store::catalogue::namespaces_of(&app.db, &account.name).await?),
-        None => Some(Vec::new()),
-    };
+    let readable = access::readable(app, caller).await?;
     let question = Search { readable, ..search };
     let end = question.first.saturating_add(question.limit);
     let index = app.index.clone();

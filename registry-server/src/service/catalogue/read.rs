@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::app::App;
 use crate::service::ServiceError;
-use crate::service::access::{self, Caller, Right};
+use crate::service::access::{self, Caller};
 use crate::service::foreign;
 use crate::store::catalogue::{ListedVersion, Published};
 use crate::store::{self, StoreError};
@@ -69,7 +69,7 @@ pub(super) async fn demand_read(
     caller: &Caller,
     name: &PackageName,
 ) -> Result<(), ServiceError> {
-    if access::right(app, caller, name.namespace().as_str()).await? >= Right::Read {
+    if access::may_read(app, caller, &name.to_string()).await? {
         Ok(())
     } else {
         Err(ServiceError::RepositoryUnknown(repository(name)?))

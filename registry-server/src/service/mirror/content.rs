@@ -47,6 +47,7 @@ pub(in crate::service) fn keeper(name: &str) -> Caller {
             name: name.to_owned(),
             administrator: true,
             credential: Credential::Console,
+            scopes: None,
         }),
         grants: None,
     }

@@ -331,13 +331,7 @@ pub async fn set(
     namespace: &Namespace,
     new: Vec<NewUpstream>,
 ) -> Result<Vec<Shown>, ServiceError> {
-    let account = caller.known(app)?;
-    if !account.administrator {
-        return Err(ServiceError::NotAdministrator {
-            account: account.name.clone(),
-            action: "mirror other registries",
-        });
-    }
+    access::demand_administrator(app, caller, "mirror other registries")?;
     access::demand_owner(app, caller, namespace.as_str(), "mirror other registries").await?;
     if new.len() > MAX_UPSTREAMS {
         return Err(UpstreamError::TooMany { actual: new.len() }.into());
@@ -364,7 +358,7 @@ pub async fn set(
             prefix,
             tag_seconds: one.tag_seconds,
             created_at: now,
-            created_by: account.name.clone(),
+            created_by: caller.name().to_owned(),
         });
     }
     let hosts: Vec<_> = upstreams.iter().map(|one| one.host.as_str()).collect();

@@ -202,7 +202,7 @@ async fn a_star_is_one_per_account_and_none_for_ones_own() {
     publish(&registry.admin, "demo/shorten", "1.0.0").await;
     let (alice, owner) = (
         registry.user("alice", None).await,
-        registry.user("bob", Some("reader")).await,
+        registry.user("bob", Some("viewer")).await,
     );
     let put = |user: &User| user.request(Method::PUT, STAR).send();
     problem(put(&registry.anonymous).await.unwrap(), 401, "unauthorized").await;

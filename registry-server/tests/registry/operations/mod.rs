@@ -13,6 +13,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
     process::{Child, Command, Output, Stdio},
+    thread::JoinHandle,
 };
 
 /// The binary with these arguments and nothing of the environment.
@@ -35,6 +36,8 @@ struct Server {
     child: Child,
     origin: String,
     token: String,
+    /// Read while it runs: a full pipe would stop the server at its next word.
+    log: Option<JoinHandle<String>>,
 }
 
 impl Server {
@@ -52,6 +55,12 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the server starts");
+        let mut stderr = child.stderr.take().expect("a pipe");
+        let log = std::thread::spawn(move || {
+            let mut log = String::new();
+            stderr.read_to_string(&mut log).expect("UTF-8");
+            log
+        });
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe"))
             .lines()
             .map_while(Result::ok);
@@ -68,6 +77,7 @@ impl Server {
             child,
             origin,
             token,
+            log: Some(log),
         }
     }
 
@@ -85,9 +95,8 @@ impl Server {
 
     /// Waits for its end; gives its exit code and its log.
     fn ended(&mut self) -> (Option<i32>, String) {
-        let mut log = String::new();
-        let mut stderr = self.child.stderr.take().expect("a pipe");
-        stderr.read_to_string(&mut log).expect("UTF-8");
+        let log = self.log.take().expect("asked once");
+        let log = log.join().expect("a log");
         (self.child.wait().expect("an end").code(), log)
     }
 }

@@ -14,16 +14,18 @@ use std::{
 };
 
 use chrono::{DateTime, Duration, Utc};
-use registry_schema::{Digest, api::Visibility};
+use registry_schema::{
+    Digest,
+    account::{NewAccount, NewToken},
+    api::Visibility,
+};
 use registry_server::{
     Config,
     app::App,
     clock::{Clock, Random},
     http,
-    service::{
-        access::{Account, Caller, Credential},
-        namespace, token,
-    },
+    service::{access::Caller, account, member, namespace, token},
+    store::Db,
 };
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
@@ -68,6 +70,12 @@ impl TestRegistry {
             token,
             ..registry.anonymous.clone()
         };
+        // Tests turn the clock by years.
+        const FOR_EVER: &str = "update tokens set expires_at = null";
+        match &registry.app.db {
+            Db::Sqlite(_, writer, ..) => drop(sqlx::query(FOR_EVER).execute(writer).await),
+            Db::Postgres(pool) => drop(sqlx::query(FOR_EVER).execute(pool).await),
+        }
         for (name, visibility) in [
             ("demo", Visibility::Public),
             ("secret", Visibility::Private),
@@ -140,18 +148,41 @@ impl TestRegistry {
 
     /// An account with a token, and with a role in `demo` if one is given.
     pub(crate) async fn user(&self, name: &str, role: Option<&str>) -> User {
-        let issued = token::issue(&self.app, &administrator(), name, "test", None).await;
-        let token = issued.expect("a token").text;
+        let new = NewAccount {
+            name: name.to_owned(),
+            password: None,
+            administrator: false,
+        };
+        account::create(&self.app, &administrator(), &new)
+            .await
+            .expect("an account");
         if let Some(role) = role {
-            let mut tx = self.app.db.begin().await.expect("a transaction");
-            let now = self.app.clock.now();
-            registry_server::store::namespaces::set_member(&mut tx, "demo", name, role, now)
-                .await
-                .expect("a member");
-            tx.commit().await.expect("a commit");
+            self.join("demo", name, role).await;
         }
+        self.with_token(name, &[]).await
+    }
+
+    /// Gives an account a role in a namespace.
+    pub(crate) async fn join(&self, namespace: &str, name: &str, role: &str) {
+        let (namespace, role) = (namespace.parse().expect("a name"), role.parse());
+        let role = role.expect("a role");
+        member::set(&self.app, &administrator(), &namespace, name, role)
+            .await
+            .expect("a member");
+    }
+
+    /// The account `name` with a new token, limited to scopes if there are any.
+    pub(crate) async fn with_token(&self, name: &str, scopes: &[&str]) -> User {
+        let scopes = scopes.iter().map(|scope| scope.parse().expect("a scope"));
+        let new = NewToken {
+            label: "test".to_owned(),
+            scopes: scopes.collect(),
+            days: None,
+            account: Some(name.to_owned()),
+        };
+        let issued = token::issue(&self.app, &administrator(), &new).await;
         User {
-            token: Some(token),
+            token: Some(issued.expect("a token").token),
             ..self.admin.clone()
         }
     }
@@ -203,14 +234,7 @@ fn clock(seconds: Arc<AtomicI64>) -> Clock {
 
 /// The administrator, for what has no path under `/v2`.
 pub(crate) fn administrator() -> Caller {
-    Caller {
-        account: Some(Account {
-            name: "admin".to_owned(),
-            administrator: true,
-            credential: Credential::Console,
-        }),
-        grants: None,
-    }
+    Caller::console()
 }
 
 impl User {

@@ -64,6 +64,8 @@ struct PackagePage {
     kernel: fact::Kernel,
     pulls: String,
     stars: String,
+    /// Whether the visitor gave one.
+    starred: bool,
     published: Moment,
     source: Option<fact::Link>,
     documentation: Option<fact::Link>,
@@ -131,10 +133,9 @@ pub(super) async fn show_latest(
     let package = catalogue::package(&app, &caller, &name).await?;
     let version = catalogue::version(&app, &caller, &name, &package.summary.version).await?;
     let keys = namespace::keys(&app, &caller, name.namespace()).await?;
-    Ok(render(
-        StatusCode::OK,
-        &PackagePage::new(layout, package, &version, &keys),
-    ))
+    let mut page = PackagePage::new(layout, package, &version, &keys);
+    page.starred = catalogue::stars(&app, &caller, &name).await?.starred;
+    Ok(render(StatusCode::OK, &page))
 }
 
 pub(super) async fn show(
@@ -146,10 +147,9 @@ pub(super) async fn show(
     let package = catalogue::package(&app, &caller, &name).await?;
     let version = catalogue::version(&app, &caller, &name, &version).await?;
     let keys = namespace::keys(&app, &caller, name.namespace()).await?;
-    Ok(render(
-        StatusCode::OK,
-        &PackagePage::new(layout, package, &version, &keys),
-    ))
+    let mut page = PackagePage::new(layout, package, &version, &keys);
+    page.starred = catalogue::stars(&app, &caller, &name).await?.starred;
+    Ok(render(StatusCode::OK, &page))
 }
 
 impl PackagePage {
@@ -211,6 +211,7 @@ impl PackagePage {
             kernel: fact::Kernel::new(manifest, profile),
             pulls: format::count(package.summary.pulls, "pull"),
             stars: format::count(version.stars, "star"),
+            starred: false,
             published: version.summary.published_at.into(),
             source: manifest.package.repository.as_deref().map(fact::Link::new),
             documentation: manifest
