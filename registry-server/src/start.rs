@@ -116,7 +116,7 @@ pub async fn start_with(
         address: config.listen,
         source,
     })?;
-    let (app, admin_token) = open(config, addr, clock, random).await?;
+    let (app, admin_token) = Box::pin(open(config, addr, clock, random)).await?;
     let (stop, stopped) = watch::channel(false);
     let origin = app.origin().to_owned();
     let task = tokio::spawn(async move {

@@ -32,6 +32,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
+/// Takes the end from every token.
+const FOR_EVER: &str = "update tokens set expires_at = null";
+
 /// A registry on a free port of the loopback interface, with a clock that tests turn.
 /// It has the public namespace `demo` and the private one `secret`.
 pub(crate) struct TestRegistry {
@@ -71,7 +74,6 @@ impl TestRegistry {
             ..registry.anonymous.clone()
         };
         // Tests turn the clock by years.
-        const FOR_EVER: &str = "update tokens set expires_at = null";
         match &registry.app.db {
             Db::Sqlite(_, writer, ..) => drop(sqlx::query(FOR_EVER).execute(writer).await),
             Db::Postgres(pool) => drop(sqlx::query(FOR_EVER).execute(pool).await),
@@ -97,7 +99,7 @@ impl TestRegistry {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr: SocketAddr = listener.local_addr().expect("an address");
         let clock = clock(seconds.clone());
-        let (app, token) = registry_server::open(config, addr, clock, Random::system())
+        let (app, token) = Box::pin(registry_server::open(config, addr, clock, Random::system()))
             .await
             .expect("the registry opens");
         let (stop, stopped) = watch::channel(false);
