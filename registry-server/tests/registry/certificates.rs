@@ -92,7 +92,7 @@ async fn knowing(spki: &str) -> TestRegistry {
 async fn the_most_exact_name_of_a_certificate_counts() {
     let (all, spki) = with_all_names();
     assert_eq!(who(&TestRegistry::start().await, &all).await.0, 401);
-    let registry = knowing(&spki).await;
+    let registry = Box::pin(knowing(&spki)).await;
     for (kind, value, account) in [
         ("spki", spki.as_str(), "key"),
         ("uri", URI, "ci"),
@@ -113,7 +113,7 @@ async fn the_most_exact_name_of_a_certificate_counts() {
 
 #[tokio::test]
 async fn a_name_counts_whatever_the_key_and_only_as_it_is() {
-    let registry = knowing(&with_all_names().1).await;
+    let registry = Box::pin(knowing(&with_all_names().1)).await;
     let other = KeyPair::generate().expect("a key");
     let named =
         |name: &str| certificate(vec![SanType::URI(name.try_into().expect("ASCII"))], &other);
@@ -130,7 +130,7 @@ async fn a_name_counts_whatever_the_key_and_only_as_it_is() {
 #[tokio::test]
 async fn a_certificate_gives_bearer_tokens_that_end_with_its_mapping() {
     let (all, spki) = with_all_names();
-    let registry = knowing(&spki).await;
+    let registry = Box::pin(knowing(&spki)).await;
     let path = "/token?scope=repository:demo/x:pull";
     let (_, answer) = ask(&registry, all.clone(), path, None).await;
     let bearer = format!("Bearer {}", answer["token"].as_str().expect("a token"));
