@@ -403,6 +403,7 @@ async fn stories_on_postgresql() {
     )
     .await;
     crate::audit::story(&registry).await;
+    crate::webhooks::story(&registry).await;
     registry.app.db.close().await;
 }
 

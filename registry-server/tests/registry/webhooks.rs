@@ -15,6 +15,7 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::Duration;
 use hmac::{Hmac, Mac};
+use registry_schema::federation::UpstreamMode::{Cache, Foreign};
 use registry_server::{
     Config,
     network::Network,
@@ -22,6 +23,7 @@ use registry_server::{
         outbound::{Lookup, Outbound},
         webhook,
     },
+    store::{self, upstreams::Upstream},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -386,4 +388,98 @@ fn well_formed(text: &str) {
     pipe.write_all(text.as_bytes()).expect("written");
     drop(pipe);
     assert!(child.wait().expect("ends").success(), "{text}");
+}
+
+/// Upstreams, webhooks and feeds, as both databases must keep them. `demo` has versions, and
+/// no operator has allowed anything.
+pub(crate) async fn story(registry: &TestRegistry) {
+    let (db, now) = (&registry.app.db, registry.app.clock.now());
+    let upstream = |mode, host: &str| Upstream {
+        namespace: "demo".to_owned(),
+        mode,
+        host: host.to_owned(),
+        plain_http: false,
+        prefix: "demo".to_owned(),
+        tag_seconds: 60,
+        created_at: now,
+        created_by: "admin".to_owned(),
+    };
+    let repository = "demo/pass".parse().expect("a name");
+    let digest = registry_schema::Digest::sha256(b"elsewhere");
+    let mut remote = store::upstreams::Remote {
+        size_bytes: 9,
+        host: "a".to_owned(),
+        plain_http: true,
+        source: "x/y".parse().expect("a name"),
+    };
+    let mut tx = db.begin().await.expect("a transaction");
+    for one in [
+        upstream(Cache, "a"),
+        upstream(Cache, "b"),
+        upstream(Foreign, "c"),
+    ] {
+        store::upstreams::insert(&mut tx, &one)
+            .await
+            .expect("inserted");
+    }
+    for host in ["a", "b"] {
+        remote.host = host.to_owned();
+        store::upstreams::note(&mut tx, &repository, &digest, &remote, now)
+            .await
+            .expect("noted");
+    }
+    let found = store::upstreams::find_in(&mut tx, &repository, &digest).await;
+    assert_eq!(found.expect("found"), Some(remote.clone()));
+    tx.commit().await.expect("committed");
+    let hosts = |list: Vec<Upstream>| list.into_iter().map(|one| one.host).collect::<Vec<_>>();
+    let listed = store::upstreams::list(db).await.expect("listed");
+    assert_eq!(
+        hosts(listed),
+        ["a", "b", "c"],
+        "in the order in which they are asked"
+    );
+    let mut tx = db.begin().await.expect("a transaction");
+    store::upstreams::clear(&mut tx, "demo", Cache)
+        .await
+        .expect("cleared");
+    let left = store::upstreams::of(&mut tx, "demo").await.expect("listed");
+    assert_eq!(hosts(left), ["c"]);
+    store::upstreams::clear(&mut tx, "demo", Foreign)
+        .await
+        .expect("cleared");
+    tx.commit().await.expect("committed");
+
+    let answer = make(&registry.admin, "https://1.1.1.1/hook", &[]).await;
+    let made: Value = expect(answer, 201).await.json().await.expect("JSON");
+    let base = format!(
+        "/api/v1/namespaces/demo/webhooks/{}",
+        made["id"].as_str().expect("an id")
+    );
+    // What was allowed when it was made need not be allowed for ever.
+    let mut tx = db.begin().await.expect("a transaction");
+    let moved = store::webhooks::Webhook {
+        id: "moved".to_owned(),
+        url: "https://127.0.0.1/".to_owned(),
+        ..store::webhooks::list(db, "demo")
+            .await
+            .expect("listed")
+            .remove(0)
+    };
+    store::webhooks::insert(&mut tx, &moved)
+        .await
+        .expect("inserted");
+    tx.commit().await.expect("committed");
+    expect(registry.admin.delete(&base).await, 204).await;
+    let base = "/api/v1/namespaces/demo/webhooks/moved";
+    expect(registry.admin.post(&format!("{base}/test")).await, 202).await;
+    webhook::run(&registry.app).await.expect("a run");
+    let log = registry.admin.json(&format!("{base}/deliveries")).await;
+    let failure = log[0]["failure"].as_str().expect("a failure");
+    assert!(failure.contains("127.0.0.1"), "{log}");
+    expect(registry.admin.delete(base).await, 204).await;
+
+    let feed = expect(registry.anonymous.get("/feeds/demo/pass").await, 200).await;
+    let feed = feed.text().await.expect("text");
+    assert!(feed.contains("demo/pass 1.1.0") && feed.contains("demo/pass 1.0.0"));
+    well_formed(&feed);
 }
