@@ -393,6 +393,15 @@ fn well_formed(text: &str) {
 /// Upstreams, webhooks and feeds, as both databases must keep them. `demo` has versions, and
 /// no operator has allowed anything.
 pub(crate) async fn story(registry: &TestRegistry) {
+    upstreams(registry).await;
+    deliveries(registry).await;
+    let feed = expect(registry.anonymous.get("/feeds/demo/pass").await, 200).await;
+    let feed = feed.text().await.expect("text");
+    assert!(feed.contains("demo/pass 1.1.0") && feed.contains("demo/pass 1.0.0"));
+    well_formed(&feed);
+}
+
+async fn upstreams(registry: &TestRegistry) {
     let (db, now) = (&registry.app.db, registry.app.clock.now());
     let upstream = |mode, host: &str| Upstream {
         namespace: "demo".to_owned(),
@@ -448,7 +457,10 @@ pub(crate) async fn story(registry: &TestRegistry) {
         .await
         .expect("cleared");
     tx.commit().await.expect("committed");
+}
 
+async fn deliveries(registry: &TestRegistry) {
+    let db = &registry.app.db;
     let answer = make(&registry.admin, "https://1.1.1.1/hook", &[]).await;
     let made: Value = expect(answer, 201).await.json().await.expect("JSON");
     let base = format!(
@@ -477,9 +489,4 @@ pub(crate) async fn story(registry: &TestRegistry) {
     let failure = log[0]["failure"].as_str().expect("a failure");
     assert!(failure.contains("127.0.0.1"), "{log}");
     expect(registry.admin.delete(base).await, 204).await;
-
-    let feed = expect(registry.anonymous.get("/feeds/demo/pass").await, 200).await;
-    let feed = feed.text().await.expect("text");
-    assert!(feed.contains("demo/pass 1.1.0") && feed.contains("demo/pass 1.0.0"));
-    well_formed(&feed);
 }
