@@ -15,7 +15,7 @@ build: setup ## Build the three programs
 demo: build ## Publish, browse, pull, verify and chain, shown step by step (KEEP=1 leaves the registry running)
 	@bash .ci/demo.sh
 
-test: setup test-rust test-interop ## Run all tests
+test: setup test-rust test-interop test-operations ## Run all tests
 
 test-rust: ## Run the Rust tests; those that need the kernel run as root
 	@bash .ci/test.sh

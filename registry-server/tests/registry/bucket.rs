@@ -4,7 +4,7 @@
 
 use registry_schema::Digest;
 use registry_server::{app::App, service::upload};
-use reqwest::{Method, Response};
+use reqwest::Method;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -19,7 +19,7 @@ use std::{
 };
 
 use crate::support::{
-    TestRegistry, User, expect, header, package::PackageBuilder, refused, s3::S3Server,
+    TestRegistry, User, expect, header, package::PackageBuilder, refused, s3::S3Server, send,
 };
 
 const NAME: &str = "demo/bucket";
@@ -42,20 +42,6 @@ async fn registry(endpoint: &str, prefix: &str) -> TestRegistry {
 async fn begin(user: &User) -> String {
     let response = expect(user.post(&format!("/v2/{NAME}/blobs/uploads/")).await, 202).await;
     header(&response, "location").to_owned()
-}
-
-async fn send(
-    user: &User,
-    method: Method,
-    path: &str,
-    range: Option<&str>,
-    body: &[u8],
-) -> Response {
-    let mut request = user.request(method, path).body(body.to_vec());
-    if let Some(range) = range {
-        request = request.header("content-range", range);
-    }
-    request.send().await.expect("an answer")
 }
 
 #[tokio::test]

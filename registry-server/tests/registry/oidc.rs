@@ -23,7 +23,7 @@ use registry_server::{Config, config_access::Registration};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{TestRegistry, User, expect};
+use crate::support::{TestRegistry, User, browser::Browser, expect};
 
 /// A provider with an RSA and an elliptic key.
 pub(crate) struct Provider {
@@ -451,47 +451,7 @@ async fn an_id_token_serves_as_the_password_of_a_container_tool() {
     expect(job.get("/v2/").await, 401).await;
 }
 
-/// A browser that follows nothing by itself.
-struct Browser {
-    client: reqwest::Client,
-    origin: String,
-    cookies: HashMap<String, String>,
-}
-
 impl Browser {
-    fn new(registry: &TestRegistry) -> Self {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-        Self {
-            client: client.build().expect("a client"),
-            origin: registry.origin.clone(),
-            cookies: HashMap::new(),
-        }
-    }
-
-    async fn get(&mut self, path: &str) -> Response {
-        let pairs = self
-            .cookies
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"));
-        let cookie = pairs.collect::<Vec<_>>().join("; ");
-        let request = self.client.get(format!("{}{path}", self.origin));
-        let answer = request
-            .header("cookie", cookie)
-            .send()
-            .await
-            .expect("an answer");
-        for line in answer.headers().get_all("set-cookie") {
-            let (pair, _) = line
-                .to_str()
-                .expect("text")
-                .split_once(';')
-                .expect("attributes");
-            let (name, value) = pair.split_once('=').expect("a value");
-            self.cookies.insert(name.to_owned(), value.to_owned());
-        }
-        answer
-    }
-
     /// Begins a login, and gives what the provider was told.
     async fn leave(&mut self) -> HashMap<String, String> {
         let answer = expect(self.get("/login/provider").await, 303).await;

@@ -3,9 +3,9 @@
 
 use registry_schema::{Digest, digest::Algorithm};
 use registry_server::service::upload;
-use reqwest::{Method, Response};
+use reqwest::Method;
 
-use crate::support::{TestRegistry, User, expect, header, refused};
+use crate::support::{TestRegistry, User, expect, header, refused, send};
 
 const NAME: &str = "demo/blobs";
 
@@ -20,20 +20,6 @@ async fn begin(user: &User) -> String {
     assert_eq!(header(&response, "range"), "0-0");
     assert!(!header(&response, "docker-upload-uuid").is_empty());
     header(&response, "location").to_owned()
-}
-
-async fn send(
-    user: &User,
-    method: Method,
-    path: &str,
-    range: Option<&str>,
-    body: &[u8],
-) -> Response {
-    let mut request = user.request(method, path).body(body.to_vec());
-    if let Some(range) = range {
-        request = request.header("content-range", range);
-    }
-    request.send().await.expect("an answer")
 }
 
 #[tokio::test]

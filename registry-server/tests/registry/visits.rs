@@ -5,64 +5,15 @@ use std::collections::HashMap;
 
 use axum::{body::Body, http::Request};
 use chrono::Duration;
-use reqwest::{RequestBuilder, Response};
+use reqwest::Response;
 use serde_json::json;
 use tower::ServiceExt;
 
-use crate::support::{TestRegistry, expect, header, package::PackageBuilder};
+use crate::support::{TestRegistry, browser::Browser, expect, header, package::PackageBuilder};
 
 const PASSWORD: &str = "correct horse";
 
-/// A browser without scripts, that keeps cookies and follows nothing.
-#[derive(Clone)]
-struct Browser {
-    client: reqwest::Client,
-    origin: String,
-    cookies: HashMap<String, String>,
-}
-
 impl Browser {
-    fn new(registry: &TestRegistry) -> Self {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-        Self {
-            client: client.build().expect("a client"),
-            origin: registry.origin.clone(),
-            cookies: HashMap::new(),
-        }
-    }
-
-    async fn send(&mut self, request: RequestBuilder) -> Response {
-        let pairs = self
-            .cookies
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"));
-        let cookie = pairs.collect::<Vec<_>>().join("; ");
-        let answer = request
-            .header("cookie", cookie)
-            .send()
-            .await
-            .expect("an answer");
-        for line in answer.headers().get_all("set-cookie") {
-            let line = line.to_str().expect("text");
-            for attribute in ["Path=/", "HttpOnly", "SameSite=Lax"] {
-                assert!(line.contains(attribute), "{line}");
-            }
-            let (pair, _) = line.split_once(';').expect("attributes");
-            let (name, value) = pair.split_once('=').expect("a value");
-            if value.is_empty() {
-                self.cookies.remove(name);
-            } else {
-                self.cookies.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        answer
-    }
-
-    async fn get(&mut self, path: &str) -> Response {
-        let request = self.client.get(format!("{}{path}", self.origin));
-        self.send(request).await
-    }
-
     async fn page(&mut self, path: &str) -> String {
         expect(self.get(path).await, 200)
             .await

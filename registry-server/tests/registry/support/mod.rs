@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A registry to test against, people who use it, and packages to push.
 
+pub(crate) mod browser;
 pub(crate) mod package;
 pub(crate) mod process;
 pub(crate) mod s3;
@@ -348,4 +349,19 @@ pub(crate) fn header<'a>(response: &'a Response, name: &str) -> &'a str {
         .get(name)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
+}
+
+/// Sends a part of an upload, with `range` as its `Content-Range`.
+pub(crate) async fn send(
+    user: &User,
+    method: Method,
+    path: &str,
+    range: Option<&str>,
+    body: &[u8],
+) -> Response {
+    let mut request = user.request(method, path).body(body.to_vec());
+    if let Some(range) = range {
+        request = request.header("content-range", range);
+    }
+    request.send().await.expect("an answer")
 }
