@@ -25,6 +25,7 @@ pub mod reference;
 pub mod scope;
 pub mod signature;
 pub mod storage;
+pub mod transparency;
 pub mod trust;
 pub mod trust_level;
 pub mod version;
