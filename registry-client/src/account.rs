@@ -4,7 +4,8 @@
 use registry_schema::{
     Namespace,
     account::{
-        Exchange, Member, NamespaceChange, NewMember, NewToken, NewTokenAnswer,
+        AccountChange, AccountDetail, CertificateDetail, Exchange, Member, NamespaceChange,
+        NewAccount, NewCertificate, NewIdentity, NewMember, NewToken, NewTokenAnswer,
         NewTrustedPublisher, OwnAccount, PasswordChange, Role, TokenDetail, TrustedPublisher,
     },
     api::{NamespaceDetail, Visibility},
@@ -34,6 +35,93 @@ impl Registry {
     pub async fn change_password(&self, change: &PasswordChange) -> Result<(), RegistryError> {
         let path = ["account", "password"];
         self.call(Method::PUT, &path, &[], Some(change), "your password")
+            .await
+            .map(drop)
+    }
+
+    /// Lists up to 1000 accounts whose names come after `last`.
+    ///
+    /// # Errors
+    /// [`RegistryError::Forbidden`] for who is no administrator, as for all of accounts,
+    /// identities and certificates.
+    pub async fn accounts(&self, last: &str) -> Result<Vec<AccountDetail>, RegistryError> {
+        let query = [("last", last)];
+        self.api(Method::GET, &["accounts"], &query, NOTHING, "the accounts")
+            .await
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`RegistryError::Conflict`] if there is one of the name.
+    pub async fn create_account(&self, new: &NewAccount) -> Result<AccountDetail, RegistryError> {
+        let what = format!("account `{}`", new.name);
+        self.api(Method::POST, &["accounts"], &[], Some(new), &what)
+            .await
+    }
+
+    /// Changes an account.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] if there is none of the name, [`RegistryError::Conflict`] if
+    /// no administrator would be left.
+    pub async fn change_account(
+        &self,
+        name: &str,
+        change: &AccountChange,
+    ) -> Result<AccountDetail, RegistryError> {
+        let what = format!("account `{name}`");
+        self.api(Method::PATCH, &["accounts", name], &[], Some(change), &what)
+            .await
+    }
+
+    /// Lets an identity of the login provider be an account.
+    ///
+    /// # Errors
+    /// [`RegistryError::Conflict`] if it is one already.
+    pub async fn link_account(
+        &self,
+        name: &str,
+        identity: &NewIdentity,
+    ) -> Result<(), RegistryError> {
+        let path = ["accounts", name, "identities"];
+        let what = format!("identity `{}` of account `{name}`", identity.subject);
+        self.call(Method::POST, &path, &[], Some(identity), &what)
+            .await
+            .map(drop)
+    }
+
+    /// Lists the client certificates that stand for accounts.
+    ///
+    /// # Errors
+    /// As for [`Registry::accounts`].
+    pub async fn certificates(&self) -> Result<Vec<CertificateDetail>, RegistryError> {
+        let what = "the client certificates";
+        self.api(Method::GET, &["certificates"], &[], NOTHING, what)
+            .await
+    }
+
+    /// Lets a client certificate stand for an account.
+    ///
+    /// # Errors
+    /// [`RegistryError::Conflict`] if it stands for one already.
+    pub async fn add_certificate(
+        &self,
+        new: &NewCertificate,
+    ) -> Result<CertificateDetail, RegistryError> {
+        let what = format!("certificate {}:{}", new.kind, new.value);
+        self.api(Method::POST, &["certificates"], &[], Some(new), &what)
+            .await
+    }
+
+    /// Lets a client certificate stand for nobody.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotFound`] if it did not stand for anybody.
+    pub async fn remove_certificate(&self, kind: &str, value: &str) -> Result<(), RegistryError> {
+        let path = ["certificates", kind, value];
+        let what = format!("certificate {kind}:{value}");
+        self.call(Method::DELETE, &path, &[], NOTHING, &what)
             .await
             .map(drop)
     }

@@ -17,6 +17,7 @@ pub mod oci;
 pub mod pull;
 pub mod registry;
 pub mod source;
+pub mod storage;
 pub mod trust;
 pub mod verify;
 

@@ -13,6 +13,7 @@ use crate::{
     network::Network,
 };
 
+pub use crate::config_access::AdminVerb;
 pub use crate::config_storage::{Bucket, Upkeep};
 
 /// The configuration file that is read if it is there and no other is given.
@@ -134,6 +135,9 @@ pub enum Command {
     /// Check or export the audit log
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// Let an administrator back in who has lost every token
+    #[command(subcommand)]
+    Admin(AdminVerb),
     /// Ask the registry on this machine whether it can do its work; exit code 0 if so
     Health(Health),
     /// Write the manual pages into a folder

@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
+
+use crate::config::Config;
 
 /// Who gets in.
 #[derive(Debug, Clone, Args)]
@@ -57,4 +59,22 @@ pub enum Registration {
     Login,
     /// Anybody.
     Open,
+}
+
+/// What an operator can do for administrators.
+#[derive(Debug, Subcommand)]
+pub enum AdminVerb {
+    /// Make a token for an administrator and print it, beside a running registry or without one
+    Token {
+        /// The administrator; the first one that is enabled if absent
+        #[arg(long, value_name = "NAME")]
+        account: Option<String>,
+        /// How many hours the token lasts
+        #[arg(long, value_name = "HOURS", default_value_t = 24,
+            value_parser = clap::value_parser!(u32).range(1..=8760))]
+        hours: u32,
+        /// Where the registry is.
+        #[command(flatten)]
+        config: Box<Config>,
+    },
 }

@@ -5,13 +5,15 @@ use clap::Subcommand;
 use registry_schema::{account::PasswordChange, scope::Scope};
 
 use super::{
+    administration, certificate,
     failure::Failure,
     output::{self, Format, FormatArg},
     password,
     session::Session,
 };
+use crate::{Explain, registry::RegistryError};
 
-/// Look at your account, and change its password
+/// Look at your account, and change its password; as an administrator, see to all accounts
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Show who you are, and in which namespaces
@@ -25,13 +27,23 @@ pub(super) enum Command {
         #[arg(long)]
         password_stdin: bool,
     },
+    Create(administration::CreateArgs),
+    Change(administration::ChangeArgs),
+    /// List all accounts, for administrators
+    List {
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    Link(administration::LinkArgs),
+    #[command(subcommand)]
+    Certificate(certificate::Command),
 }
 
 pub(super) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     let registry = session.connect(&session.default_registry()?)?;
-    let own = registry.own_account().await?;
     match command {
         Command::Show { format } => {
+            let own = registry.own_account().await?;
             if format.output == Format::Json {
                 return Ok(output::json(&own)?);
             }
@@ -60,6 +72,7 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<(), Failu
             Ok(output::table(&["NAMESPACE", "ROLE"], &rows)?)
         }
         Command::Password { password_stdin } => {
+            let own = registry.own_account().await?;
             let change = if password_stdin {
                 let text = password::all_of_stdin()?;
                 let mut lines = text.lines();
@@ -74,18 +87,26 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<(), Failu
                 } else {
                     None
                 };
-                let new = password::prompt("New password: ")?;
-                if *new != *password::prompt("The same again: ")? {
-                    return Err(Failure::usage("the two passwords differ", "try again"));
-                }
                 PasswordChange {
                     old,
-                    new: new.to_string(),
+                    new: password::prompt_new("New password: ")?.to_string(),
                 }
             };
-            registry.change_password(&change).await?;
+            let changed = registry.change_password(&change).await;
+            if let Err(error @ RegistryError::WrongPassword { .. }) = changed {
+                // Who asks was known a moment ago.
+                return Err(Failure::new(error.code(), "the old password is wrong")
+                    .with_help("an administrator can give you another one")
+                    .with_exit(error.exit_code()));
+            }
+            changed?;
             session.say("the password is changed; log in with it, or keep using your token");
             Ok(())
         }
+        Command::Create(args) => administration::create(args, &registry, session).await,
+        Command::Change(args) => administration::change(args, &registry, session).await,
+        Command::List { format } => administration::list(&registry, format.output).await,
+        Command::Link(args) => administration::link(args, &registry, session).await,
+        Command::Certificate(command) => certificate::run(command, &registry, session).await,
     }
 }

@@ -5,7 +5,9 @@
 //! arguments are the help and the reference.
 
 mod account;
+mod administration;
 mod build;
+mod certificate;
 mod clock;
 mod completions;
 mod config;
@@ -36,6 +38,7 @@ mod search;
 mod session;
 mod sign_file;
 mod star;
+mod storage;
 mod token;
 mod trust;
 mod unyank;

@@ -16,6 +16,7 @@ use super::{
     output::{self, Format, FormatArg},
     publisher,
     session::Session,
+    storage,
 };
 use crate::{build::BuildError, file};
 
@@ -48,6 +49,8 @@ pub(super) enum Command {
     /// Let CI jobs publish without a kept secret
     #[command(subcommand)]
     Publisher(publisher::Command),
+    #[command(subcommand)]
+    Storage(storage::Command),
     /// Change who may read a namespace
     Visibility {
         /// The namespace
@@ -146,6 +149,7 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<(), Failu
         Command::Webhook(command) => federation::webhook(&command, session, &registry).await?,
         Command::Member(command) => return member::run(command, &registry, session).await,
         Command::Publisher(command) => return publisher::run(command, &registry, session).await,
+        Command::Storage(command) => return storage::run(command, &registry, session).await,
         Command::Visibility { name, visibility } => {
             registry.set_visibility(&name, visibility.into()).await?;
             session.say(format!("namespace {name} has changed"));

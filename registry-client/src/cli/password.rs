@@ -39,12 +39,7 @@ impl PasswordArgs {
         if let Some(password) = self.given()? {
             return Ok(password);
         }
-        let password = prompt("New password for the private key: ")?;
-        if *password == *prompt("The same again: ")? {
-            Ok(password)
-        } else {
-            Err(Failure::usage("the two passwords differ", "try again"))
-        }
+        prompt_new("New password for the private key: ")
     }
 
     fn given(&self) -> Result<Option<Zeroizing<String>>, Failure> {
@@ -100,6 +95,16 @@ pub(super) fn all_of_stdin() -> Result<Zeroizing<String>, Failure> {
 
 fn first_line(text: &str) -> Zeroizing<String> {
     Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Asks at the terminal for a new password, twice.
+pub(super) fn prompt_new(question: &str) -> Result<Zeroizing<String>, Failure> {
+    let password = prompt(question)?;
+    if *password == *prompt("The same again: ")? {
+        Ok(password)
+    } else {
+        Err(Failure::usage("the two passwords differ", "try again"))
+    }
 }
 
 /// Asks at the terminal.

@@ -5,6 +5,7 @@ use clap::Subcommand;
 use registry_schema::{
     Namespace,
     account::{Exchange, NewToken, NewTokenAnswer, TokenDetail},
+    exit,
     scope::Scope,
 };
 
@@ -83,13 +84,21 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<(), Failu
         }
         Command::Revoke { id } => {
             let tokens = registry.tokens().await?;
-            let fits = |token: &&TokenDetail| token.id.starts_with(&id);
+            let fits =
+                |token: &&TokenDetail| token.revoked_at.is_none() && token.id.starts_with(&id);
             let found: Vec<_> = tokens.iter().filter(fits).collect();
-            let [token] = found.as_slice() else {
-                return Err(Failure::usage(
-                    format!("`{id}` is the beginning of {} of your tokens", found.len()),
-                    "write more of the id that `bpfpkg token list` shows",
-                ));
+            let help = "write an id that `bpfpkg token list` shows, or more of it";
+            let token = match found.as_slice() {
+                [token] => token,
+                [] => {
+                    let message = format!("no token of yours that is good begins with `{id}`");
+                    return Err(Failure::usage(message, help).with_exit(exit::NOT_FOUND));
+                }
+                several => {
+                    let number = several.len();
+                    let message = format!("`{id}` is the beginning of {number} of your tokens");
+                    return Err(Failure::usage(message, help));
+                }
             };
             registry.revoke_token(&token.id).await?;
             session.say(format!("token `{}` is good no more", token.label));

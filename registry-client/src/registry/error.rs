@@ -207,17 +207,21 @@ impl Explain for RegistryError {
             }
             Self::Forbidden { .. } => "log in with an account that may do this".to_owned(),
             Self::NotFound { .. } => {
-                "check name and version; `bpfpkg search` lists what there is".to_owned()
+                "check the name, and the version if there is one; `bpfpkg search` lists packages"
+                    .to_owned()
             }
             Self::Conflict { .. } => {
-                "choose another name; for a version that is published, raise `version`".to_owned()
+                "choose another name, or first undo what stands in the way; for a version that is \
+                 published, raise `version`"
+                    .to_owned()
             }
             Self::TooLarge { .. } | Self::Damaged { .. } => {
                 "nothing was kept; pull from another mirror, or tell the registry's operator"
                     .to_owned()
             }
             Self::Refused { .. } | Self::Malformed { .. } => {
-                "check that the address is an OCI registry's".to_owned()
+                "do what the registry says, or check that the address is an OCI registry's"
+                    .to_owned()
             }
         })
     }
@@ -239,6 +243,11 @@ impl Context<'_> {
         let (registry, what) = (self.registry.to_owned(), self.what.to_owned());
         let message = message_of(body);
         match (status, self.username) {
+            (401, _) if is_id_token_problem(body) => RegistryError::Forbidden {
+                registry,
+                what,
+                message,
+            },
             (401, None) => RegistryError::LoginNeeded { registry, what },
             (401, Some(username)) => RegistryError::WrongPassword {
                 registry,
@@ -332,8 +341,17 @@ struct EnvelopeError {
 
 #[derive(Deserialize)]
 struct Problem {
+    #[serde(rename = "type")]
+    kind: Option<String>,
     title: Option<String>,
     detail: Option<String>,
+}
+
+/// Whether it is about the ID token that was sent, and not about who asks.
+fn is_id_token_problem(body: &[u8]) -> bool {
+    let problem: Option<Problem> = serde_json::from_slice(body).ok();
+    let kind = problem.and_then(|problem| problem.kind);
+    kind.is_some_and(|kind| kind.ends_with("id-token-invalid"))
 }
 
 /// The registry's own words, from an OCI error list or a problem document.
@@ -348,7 +366,7 @@ fn message_of(body: &[u8]) -> String {
         };
         return clean(text);
     }
-    if let Ok(Problem { title, detail }) = serde_json::from_slice(body)
+    if let Ok(Problem { title, detail, .. }) = serde_json::from_slice(body)
         && let Some(text) = detail.or(title)
     {
         return clean(&text);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Stories of publishers and users, told through the real command.
 
+mod accounts;
 mod archive;
 mod copying;
 mod gate;

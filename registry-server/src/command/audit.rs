@@ -5,6 +5,7 @@ use std::io::Write;
 
 use registry_schema::exit;
 
+use super::demand_database;
 use crate::{
     Config, StartError,
     config::AuditVerb,
@@ -20,16 +21,12 @@ pub(super) async fn run(verb: AuditVerb) -> anyhow::Result<u8> {
     }
 }
 
-/// Opens a database that is there: a mistyped directory must not look like an empty log.
 async fn open(config: &Config) -> Result<Db, StartError> {
-    if let Some(url) = &config.database {
-        return Ok(Db::postgres(url).await?);
-    }
-    let path = config.data.join("registry.db");
-    if let Err(source) = std::fs::metadata(&path) {
-        return Err(StartError::Data { path, source });
-    }
-    Ok(Db::sqlite(&path).await?)
+    demand_database(config)?;
+    Ok(match &config.database {
+        Some(url) => Db::postgres(url).await?,
+        None => Db::sqlite(&config.data.join("registry.db")).await?,
+    })
 }
 
 async fn verify(db: &Db, noted: &[(i64, String)]) -> anyhow::Result<u8> {

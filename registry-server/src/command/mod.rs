@@ -4,6 +4,7 @@
 //! A verb gives the exit code of `registry_schema::exit` that says how it went, or an
 //! error, whose sentence [`run`] prints.
 
+mod admin;
 mod audit;
 mod backup;
 mod config;
@@ -18,7 +19,7 @@ mod serve;
 use registry_schema::exit;
 
 use crate::{
-    StartError,
+    Config, StartError,
     config::{Cli, Command},
     config_file::Setting,
     telemetry,
@@ -45,12 +46,22 @@ pub async fn run(cli: Cli, settings: &[Setting]) -> u8 {
         Command::Backup { to, config } => Box::pin(backup::run(*config, &to)).await,
         Command::Restore { from, config } => Box::pin(restore::run(*config, &from)).await,
         Command::Audit(verb) => audit::run(verb).await,
+        Command::Admin(verb) => Box::pin(admin::run(verb)).await,
     };
     telemetry.end().await;
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error}");
         error.downcast_ref().map_or(exit::FAILURE, code)
     })
+}
+
+/// Demands a database that is there: a mistyped directory must not look like an empty registry.
+fn demand_database(config: &Config) -> Result<(), StartError> {
+    let path = config.data.join("registry.db");
+    match std::fs::metadata(&path) {
+        Err(source) if config.database.is_none() => Err(StartError::Data { path, source }),
+        _ => Ok(()),
+    }
 }
 
 /// Prints a report as JSON.

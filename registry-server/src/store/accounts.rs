@@ -100,6 +100,20 @@ pub async fn other_administrators(tx: &mut Tx, name: &str) -> Result<i64, StoreE
     Ok(on!(Tx, tx, c => sqlx::query_scalar(ADMINISTRATORS).bind(name).fetch_one(&mut **c).await)?)
 }
 
+const FIRST_ADMINISTRATOR: &str = "select name from accounts where administrator and disabled_at is null \
+                                   and ($1 = '' or name = $1) order by created_at, name limit 1";
+
+/// The administrator `name` if that is enabled; for the empty name, the oldest that is.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn first_administrator(tx: &mut Tx, name: &str) -> Result<Option<String>, StoreError> {
+    Ok(
+        on!(Tx, tx, c => sqlx::query_scalar(FIRST_ADMINISTRATOR).bind(name)
+        .fetch_optional(&mut **c).await)?,
+    )
+}
+
 const LINK: &str = "insert into identities (issuer, subject, account, created_at) values ($1, $2, $3, $4) \
      on conflict (issuer, subject) do nothing";
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What an operator relies on: configuration, TLS, limits, numbers, and a clean stop.
 
+mod admin;
 mod config;
 mod limits;
 mod log;
