@@ -22,7 +22,7 @@ test-rust: ## Run the Rust tests; those that need the kernel run as root
 
 faults: setup ## Kill, fill and break the registry, the long way: 500 kills
 	BPFPKG_KILLS=500 cargo test --locked -p registry-server --test registry -- --nocapture \
-	  crash:: faults:: bucket:: replicas:: gc:: integrity::
+	  crash:: faults:: bucket:: replicas:: gc:: races:: integrity::
 
 test-interop: build ## Check against the clients of other people: skopeo, podman, buildah, crane, oras, sigstore, cosign
 	@bash .ci/interop.sh

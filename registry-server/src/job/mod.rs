@@ -54,7 +54,25 @@ pub async fn run(app: App, stop: watch::Receiver<bool>) {
     let loops = all(&app)
         .into_iter()
         .map(|job| repeat(app.clone(), job, stop.clone()));
-    futures::future::join_all(loops).await;
+    let others = notice_others(&app, stop.clone());
+    futures::future::join(futures::future::join_all(loops), others).await;
+}
+
+/// Keeps an eye on what other processes write, until told to stop.
+async fn notice_others(app: &App, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            done = app.db.notice_others() => match done {
+                Ok(()) => return,
+                Err(error) => tracing::warn!(%error, "writes of other processes may go unnoticed"),
+            },
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
 }
 
 async fn repeat(app: App, job: Job, mut stop: watch::Receiver<bool>) {

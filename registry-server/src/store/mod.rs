@@ -64,6 +64,8 @@ pub mod webhooks;
 const BUSY: Duration = Duration::from_secs(20);
 /// How many connections read at the same time.
 const READERS: u32 = 8;
+/// How soon it is noticed that another process has written to a SQLite database.
+const NOTICE: Duration = Duration::from_millis(500);
 
 /// How long PostgreSQL may take for one statement, or to give a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -272,6 +274,35 @@ impl Db {
             Self::Sqlite(_, _, writes) => Some(writes.commits.load(Ordering::Acquire)),
             Self::Postgres(_) => None,
         }
+    }
+
+    /// Looks for what other processes write to a SQLite database, as `bpfpkg-registry gc`
+    /// does beside a running registry, and counts it among the [commits](Self::commits). What
+    /// this process wrote itself is counted once more, which only makes it read again. Ends
+    /// when the database is closed, and at once where there is no count.
+    ///
+    /// # Errors
+    /// [`StoreError::Statement`] if the database cannot be read.
+    pub async fn notice_others(&self) -> Result<(), StoreError> {
+        const VERSION: &str = "pragma data_version";
+        let Self::Sqlite(readers, _, writes) = self else {
+            return Ok(());
+        };
+        // The number is one connection's own: it changes when another has written.
+        let mut connection = readers.acquire().await?;
+        let mut seen: i64 = sqlx::query_scalar(VERSION)
+            .fetch_one(&mut *connection)
+            .await?;
+        while !readers.is_closed() {
+            tokio::time::sleep(NOTICE).await;
+            let now = sqlx::query_scalar(VERSION)
+                .fetch_one(&mut *connection)
+                .await?;
+            if now != std::mem::replace(&mut seen, now) {
+                writes.commits.fetch_add(1, Ordering::Release);
+            }
+        }
+        Ok(())
     }
 
     /// Whether writes are still safe.

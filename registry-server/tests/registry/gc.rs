@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is garbage goes, and nothing else: leases, the collection under pushes, the rules of
-//! namespaces.
-
-use std::sync::atomic::{AtomicBool, Ordering};
+//! What is garbage goes, and nothing else: leases, and the rules of namespaces.
 
 use chrono::Duration;
 use registry_schema::{Digest, media_type};
@@ -11,36 +8,18 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    engines::{Cluster, binaries, skip},
+    races::push_again,
     support::{TestRegistry, expect, package::PackageBuilder, refused},
 };
 
-const NAME: &str = "demo/garbage";
+pub(crate) const NAME: &str = "demo/garbage";
 
-async fn collect(registry: &TestRegistry) -> gc::Report {
+pub(crate) async fn collect(registry: &TestRegistry) -> gc::Report {
     gc::run(&registry.app, false).await.expect("a collection")
 }
 
-/// Pushes a blob until it is stored: where the clock leaps by hours while a push is under
-/// way, the same content may be collected meanwhile, and the client is told to try again.
-async fn push_again(registry: &TestRegistry, blob: &[u8]) -> Digest {
-    let digest = Digest::sha256(blob);
-    let path = format!("/v2/{NAME}/blobs/uploads/?digest={digest}");
-    loop {
-        let push = registry
-            .admin
-            .request(Method::POST, &path)
-            .body(blob.to_vec());
-        let answer = push.send().await.expect("an answer");
-        if answer.status() != 503 {
-            expect(answer, 201).await;
-            return digest;
-        }
-    }
-}
-
 /// Puts a manifest with this config and these layers under `reference`.
-async fn image(registry: &TestRegistry, reference: &str, blobs: &[&[u8]]) -> Digest {
+pub(crate) async fn image(registry: &TestRegistry, reference: &str, blobs: &[&[u8]]) -> Digest {
     let admin = &registry.admin;
     let mut layers = Vec::new();
     for blob in blobs {
@@ -154,68 +133,6 @@ async fn bytes_stay_as_long_as_any_repository_holds_them() {
     assert_eq!(collect(&registry).await.contents, 0);
     registry.later(Duration::hours(2));
     assert_eq!(collect(&registry).await.contents, 1);
-}
-
-#[tokio::test]
-async fn pushes_and_the_collection_do_not_get_in_each_others_way() {
-    under_pushes(&TestRegistry::start().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn pushes_and_the_collection_on_postgresql() {
-    if binaries().is_none() {
-        return skip();
-    }
-    let cluster = Cluster::start();
-    let url = cluster.database("garbage").await;
-    let registry = TestRegistry::start_with(|mut config| {
-        config.database = Some(url);
-        config
-    })
-    .await;
-    under_pushes(&registry).await;
-    registry.app.db.close().await;
-}
-
-async fn under_pushes(registry: &TestRegistry) {
-    // All of them push the same few contents again and again, and all is let go at once.
-    let pushing = (0..6).map(async |publisher: usize| {
-        for round in 0..12 {
-            let config = format!("config {}", round % 3);
-            let layer = format!("layer {}", (publisher + round) % 4);
-            // Nothing ever uses this one, so there is something to collect all the time.
-            push_again(registry, format!("{publisher} {round}").as_bytes()).await;
-            let tag = format!("t{publisher}");
-            let manifest = image(registry, &tag, &[config.as_bytes(), layer.as_bytes()]).await;
-            let path = format!("/v2/{NAME}/manifests/{manifest}");
-            drop(registry.admin.delete(&path).await);
-            registry.later(Duration::minutes(90));
-        }
-    });
-    let pushed = AtomicBool::new(false);
-    let collecting = async {
-        let mut collected = 0;
-        while !pushed.load(Ordering::SeqCst) {
-            let report = collect(registry).await;
-            collected += report.blobs + report.contents;
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        collected
-    };
-    let pushing = async {
-        futures::future::join_all(pushing).await;
-        pushed.store(true, Ordering::SeqCst);
-    };
-    let ((), mut collected) = tokio::join!(pushing, collecting);
-    // Where pushes keep renewing every lease, only their end lets content go.
-    registry.later(Duration::hours(26));
-    let report = collect(registry).await;
-    collected += report.blobs + report.contents;
-    assert!(collected > 0, "nothing was collected");
-    assert_eq!(
-        fsck::run(&registry.app).await.expect("a check").problems,
-        Vec::new()
-    );
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ mod matrix;
 mod oidc;
 mod openapi;
 mod operations;
+mod races;
 mod referrers;
 mod replicas;
 mod secrets;
