@@ -32,6 +32,13 @@ pub const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+js
 /// The annotation that holds the signature of a simple-signing layer, in base64.
 pub const SIMPLE_SIGNING_SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 
+/// The annotation that holds the signer's certificate in PEM, for keyless signing.
+pub const SIMPLE_SIGNING_CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
+/// The annotation that holds a log's promise to include the signature, as JSON.
+pub const SIMPLE_SIGNING_LOG_ENTRY: &str = "dev.sigstore.cosign/bundle";
+/// The annotation that holds an RFC 3161 timestamp of the signature, as JSON.
+pub const SIMPLE_SIGNING_TIMESTAMP: &str = "dev.sigstore.cosign/rfc3161timestamp";
+
 /// Annotation of an index entry: which target the package manifest is for.
 pub const ANNOTATION_TARGET: &str = "io.bpfpkg.target";
 /// Annotation of a layer: its file name.

@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use registry_client::{
-    pull::{Blob, FetchedPackage, FetchedSignature, Target},
+    pull::{Blob, FetchedPackage, FetchedSignature, SimpleSigning, Target},
     trust::TrustStore,
     verify::{Asked, contents, verify},
 };
@@ -35,7 +35,13 @@ fuzz_target!(|data: &[u8]| {
         object,
         signatures: vec![
             FetchedSignature::Bundle(bundle),
-            FetchedSignature::SimpleSigning { payload, signature: "AAAA".to_owned() },
+            FetchedSignature::SimpleSigning(SimpleSigning {
+                payload,
+                signature: "AAAA".to_owned(),
+                certificate: None,
+                log_entry: None,
+                timestamp: None,
+            }),
         ],
     };
     let _ = contents(&fetched, &asked);

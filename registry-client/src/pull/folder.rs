@@ -111,13 +111,21 @@ pub fn write_to_dir(
                 format!("evidence/signature-{number}.bundle.json"),
                 bundle.0.clone(),
             ),
-            FetchedSignature::SimpleSigning { payload, signature } => {
-                let name = format!("evidence/signature-{number}.payload.json");
-                files.push((
-                    format!("evidence/signature-{number}.base64"),
-                    signature.clone().into_bytes(),
-                ));
-                (name, payload.0.clone())
+            FetchedSignature::SimpleSigning(simple) => {
+                let parts = [
+                    ("base64", Some(&simple.signature)),
+                    ("certificate.pem", simple.certificate.as_ref()),
+                    ("log-entry.json", simple.log_entry.as_ref()),
+                    ("timestamp.json", simple.timestamp.as_ref()),
+                ];
+                files.extend(parts.into_iter().filter_map(|(end, text)| {
+                    let name = format!("evidence/signature-{number}.{end}");
+                    Some((name, text?.clone().into_bytes()))
+                }));
+                (
+                    format!("evidence/signature-{number}.payload.json"),
+                    simple.payload.0.clone(),
+                )
             }
         };
         files.push((name, bytes));

@@ -2,17 +2,21 @@
 //! Fetching one target of one version, as bytes that nobody has believed yet.
 
 mod folder;
+mod signatures;
 
 use std::{fmt, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use registry_schema::{
     Digest, PackageName, Reference, exit, manifest::MAX_MANIFEST, media_type, name::RepositoryName,
-    reference::Selector, signature::MAX_BUNDLE,
+    reference::Selector,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use self::folder::{WriteError, write_to_dir};
+pub use self::{
+    folder::{WriteError, write_to_dir},
+    signatures::{FetchedSignature, SimpleSigning, fetch_attestations, fetch_signatures},
+};
 use crate::{
     Explain,
     layout::LayoutError,
@@ -82,21 +86,6 @@ impl<'de> Deserialize<'de> for Blob {
             .map(Self)
             .map_err(serde::de::Error::custom)
     }
-}
-
-/// A signature as it was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FetchedSignature {
-    /// A v0.3 bundle, from a referrer.
-    Bundle(Blob),
-    /// A payload and its signature in base64, from a `.sig` tag.
-    SimpleSigning {
-        /// What was signed.
-        payload: Blob,
-        /// The signature in base64.
-        signature: String,
-    },
 }
 
 /// Everything that is needed to decide about one target of one version, unbelieved.
@@ -388,70 +377,6 @@ pub async fn fetch_readme(
             .await?
             .to_vec(),
     ))
-}
-
-/// Fetches the signatures of a digest: bundles that refer to it, and where there
-/// are none, those under its `.sig` tag.
-///
-/// # Errors
-/// [`PullError::Registry`] if a signature is promised and does not come as promised.
-pub async fn fetch_signatures(
-    source: impl Into<Source<'_>>,
-    repository: &RepositoryName,
-    digest: &Digest,
-) -> Result<Vec<FetchedSignature>, PullError> {
-    let source = source.into();
-    let mut signatures = Vec::new();
-    let referrers = source
-        .referrers_of_type(repository, digest, media_type::SIGSTORE_BUNDLE)
-        .await?;
-    for referrer in referrers.iter().take(MAX_SIGNATURES) {
-        let bytes = source.manifest_of(repository, referrer).await?;
-        // What is no manifest, or has no bundle, signs nothing.
-        let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) else {
-            continue;
-        };
-        for layer in manifest
-            .layers
-            .iter()
-            .filter(|layer| layer.media_type == media_type::SIGSTORE_BUNDLE)
-            .take(1)
-        {
-            let bundle = source.blob(repository, layer, MAX_BUNDLE as u64).await?;
-            signatures.push(FetchedSignature::Bundle(Blob(bundle.to_vec())));
-        }
-    }
-    if signatures.is_empty() {
-        signatures = fetch_simple_signing(source, repository, digest).await?;
-    }
-    Ok(signatures)
-}
-
-async fn fetch_simple_signing(
-    source: Source<'_>,
-    repository: &RepositoryName,
-    digest: &Digest,
-) -> Result<Vec<FetchedSignature>, PullError> {
-    let document = match source.manifest(repository, &digest.tag(".sig")).await {
-        Ok(document) => document,
-        Err(error) if error.is_missing() => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
-    };
-    let Ok(manifest) = serde_json::from_slice::<Manifest>(&document.bytes) else {
-        return Ok(Vec::new());
-    };
-    let mut signatures = Vec::new();
-    for layer in manifest.layers.iter().take(MAX_SIGNATURES) {
-        let Some(signature) = layer.annotations.get(media_type::SIMPLE_SIGNING_SIGNATURE) else {
-            continue;
-        };
-        let payload = source.blob(repository, layer, MAX_BUNDLE as u64).await?;
-        signatures.push(FetchedSignature::SimpleSigning {
-            payload: Blob(payload.to_vec()),
-            signature: signature.clone(),
-        });
-    }
-    Ok(signatures)
 }
 
 /// The targets of an index, for a sentence.

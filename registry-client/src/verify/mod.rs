@@ -6,6 +6,8 @@
 //! trusted key → signature → index → package manifest → config (name and version)
 //! and object.
 
+pub mod signature;
+
 use registry_schema::{
     Digest, PackageManifest, PackageName, Reference, Version,
     digest::DigestMismatch,
@@ -422,8 +424,8 @@ fn check_signatures(
 pub fn read_signature(signature: &FetchedSignature) -> Result<Bundle, SignatureError> {
     match signature {
         FetchedSignature::Bundle(bytes) => Bundle::parse(&bytes.0),
-        FetchedSignature::SimpleSigning { payload, signature } => {
-            Bundle::parse_simple_signing(&payload.0, signature)
+        FetchedSignature::SimpleSigning(simple) => {
+            Bundle::parse_simple_signing(&simple.payload.0, &simple.signature)
         }
     }
 }

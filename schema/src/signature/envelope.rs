@@ -302,9 +302,7 @@ impl Bundle {
                 statement.check_subject(subject)
             }
             (_, Purpose::Attestation) => Err(SignatureError::NoStatement),
-            (Content::Message(Some(digest)), _) if digest != subject => {
-                Err(other(digest.as_str()))
-            }
+            (Content::Message(Some(digest)), _) if digest != subject => Err(other(digest.as_str())),
             (Content::Message(_), _) => Ok(()),
             (Content::SimpleSigning { subject: found, .. }, _) => (found == subject.as_str())
                 .then_some(())
@@ -340,7 +338,9 @@ fn material(document: &Value) -> Result<Material, SignatureError> {
         }
         (false, true) => Ok(Material::Certificate),
         (true, true) => Err(malformed("it has both a key and a certificate".to_owned())),
-        (false, false) => Err(malformed("it has neither a key nor a certificate".to_owned())),
+        (false, false) => Err(malformed(
+            "it has neither a key nor a certificate".to_owned(),
+        )),
     }
 }
 

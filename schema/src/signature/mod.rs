@@ -78,7 +78,9 @@ pub enum SignatureError {
     #[error("signature is for {actual}, not for {expected}")]
     OtherSubject { expected: Digest, actual: String },
     /// A signature over a file, which an Ed25519 key makes over all of its bytes.
-    #[error("an Ed25519 signature over a file can be checked with the file only, not with its digest")]
+    #[error(
+        "an Ed25519 signature over a file can be checked with the file only, not with its digest"
+    )]
     NeedsContent,
 }
 

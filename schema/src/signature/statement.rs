@@ -45,7 +45,9 @@ impl Statement {
             .filter_map(|(algorithm, hex)| Some((algorithm.clone(), hex.as_str()?.to_owned())))
             .collect::<BTreeMap<_, _>>();
         if digests.is_empty() {
-            return Err(malformed("the statement's subject has no digest".to_owned()));
+            return Err(malformed(
+                "the statement's subject has no digest".to_owned(),
+            ));
         }
         let predicate = statement.get_mut("predicate").map(Value::take);
         Ok(Self {
@@ -67,7 +69,8 @@ impl Statement {
                 let (algorithm, hex) = self.digests.iter().next()?;
                 Some((algorithm.as_str(), hex.as_str()))
             });
-        let actual = first.map_or_else(String::new, |(algorithm, hex)| format!("{algorithm}:{hex}"));
+        let actual =
+            first.map_or_else(String::new, |(algorithm, hex)| format!("{algorithm}:{hex}"));
         Err(SignatureError::OtherSubject {
             expected: subject.clone(),
             actual: shorten(&actual),

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The judgement of one signature: other people's cases, and our own, one fault at a time.
+
+mod conformance;
