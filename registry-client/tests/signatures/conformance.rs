@@ -85,14 +85,12 @@ fn verdict(case: &Path, public: &Roots) -> Result<Signer, String> {
         judge_file(&bundle, &content, &keys, &roots)
     };
     let signer = signer.map_err(|fault| format!("{fault:?}"))?;
-    let expected = match keys.first() {
-        Some(key) => key.fingerprint().into(),
-        None => {
-            let subject = text("identity").unwrap_or_else(|| IDENTITY.to_owned());
-            let issuer = text("issuer").unwrap_or_else(|| ISSUER.to_owned());
-            let oidc = OidcIdentity::new(issuer.trim(), subject.trim()).expect("an identity");
-            Identity::Oidc(oidc)
-        }
+    let expected = if let Some(key) = keys.first() {
+        key.fingerprint().into()
+    } else {
+        let subject = text("identity").unwrap_or_else(|| IDENTITY.to_owned());
+        let issuer = text("issuer").unwrap_or_else(|| ISSUER.to_owned());
+        Identity::Oidc(OidcIdentity::new(issuer.trim(), subject.trim()).expect("an identity"))
     };
     if signer.identity == expected {
         Ok(signer)

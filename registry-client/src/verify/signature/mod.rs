@@ -101,9 +101,9 @@ pub fn judge_attestation(
     keys: &[PublicKey],
     roots: &Roots,
 ) -> Result<Attestation, SignatureFault> {
-    let signed = Signed::bundle(bundle)?;
-    let signer = signed.judge(subject.into(), Purpose::Attestation, keys, roots)?;
-    let statement = signed.parsed.statement().cloned();
+    let signature = Signed::bundle(bundle)?;
+    let signer = signature.judge(subject.into(), Purpose::Attestation, keys, roots)?;
+    let statement = signature.parsed.statement().cloned();
     let statement = statement.ok_or(SignatureError::NoStatement)?;
     Ok(Attestation { signer, statement })
 }
