@@ -85,21 +85,6 @@ pub enum SignatureFault {
     NoTime(String),
 }
 
-impl SignatureFault {
-    /// Whether it says no more than that a root does not know the signature's authorities:
-    /// another root may.
-    pub(super) const fn is_unknown_authority(&self) -> bool {
-        matches!(
-            self,
-            Self::NoRoot
-                | Self::UntrustedCertificate(_)
-                | Self::UnknownLog(_)
-                | Self::Timestamp(_)
-                | Self::NoTime(_)
-        )
-    }
-}
-
 impl From<SigstoreError> for SignatureFault {
     fn from(error: SigstoreError) -> Self {
         match error {

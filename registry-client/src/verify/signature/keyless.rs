@@ -52,25 +52,40 @@ impl<'a> Content<'a> {
 /// the certificate is for. What the signed bytes claim is the caller's to compare.
 ///
 /// # Errors
-/// The fault under the root that knows most of the signature's authorities.
+/// [`SignatureFault::NoRoot`] or [`SignatureFault::UnknownLog`] if no root knows the
+/// signature's authorities, else the fault under one that does.
 pub(super) fn verify(
     bundle: &[u8],
     content: Content<'_>,
     roots: &Roots,
 ) -> Result<Signer, SignatureFault> {
     let bundle = parse(bundle)?;
-    let mut fault = SignatureFault::NoRoot;
+    let entries = &bundle.verification_material.tlog_entries;
+    let mut fault = None;
     for root in roots.iter() {
+        if !entries.is_empty() && !entries.iter().any(|entry| root.names_log_of(entry)) {
+            continue;
+        }
         match root
             .verifier
             .verify(content.artifact()?, &bundle, &root.policy)
         {
             Ok(result) => return signer(&bundle, &result),
-            Err(error) if fault.is_unknown_authority() => fault = error.into(),
-            Err(_) => {}
+            Err(error) => {
+                let error = SignatureFault::from(error);
+                let foreign = matches!(error, SignatureFault::UntrustedCertificate(_));
+                if !foreign || fault.is_none() {
+                    fault = Some(error);
+                }
+            }
         }
     }
-    Err(fault)
+    Err(fault.unwrap_or_else(|| match entries.first() {
+        Some(entry) if !roots.is_empty() => {
+            SignatureFault::UnknownLog(entry.log_id.key_id.to_string())
+        }
+        _ => SignatureFault::NoRoot,
+    }))
 }
 
 fn signer(bundle: &Bundle, result: &VerificationResult) -> Result<Signer, SignatureFault> {
@@ -105,9 +120,7 @@ pub(super) fn add_evidence(
     let policy = PublicKeyVerificationPolicy::new(DerPublicKey::new(key.as_der().to_vec()));
     let entries = &bundle.verification_material.tlog_entries;
     for root in roots.iter() {
-        let logged = entries
-            .iter()
-            .any(|entry| root.names_log(entry.log_id.key_id.as_bytes()));
+        let logged = entries.iter().any(|entry| root.names_log_of(entry));
         if !logged && (!entries.is_empty() || !root.has_timestamps) {
             continue;
         }

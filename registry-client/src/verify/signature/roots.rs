@@ -4,7 +4,7 @@
 use std::{fmt, sync::Arc};
 
 use sigstore_trust_root::TrustedRoot;
-use sigstore_verify::{VerificationPolicy, Verifier};
+use sigstore_verify::{VerificationPolicy, Verifier, types::TransparencyLogEntry};
 
 /// Largest `trusted_root.json` that is read, in bytes.
 pub const MAX_ROOT_BYTES: usize = 1 << 20;
@@ -115,8 +115,9 @@ impl Root {
         })
     }
 
-    /// Whether it names a log, by its id.
-    pub(super) fn names_log(&self, id: &[u8]) -> bool {
+    /// Whether it names the log that an entry is in.
+    pub(super) fn names_log_of(&self, entry: &TransparencyLogEntry) -> bool {
+        let id = entry.log_id.key_id.as_bytes();
         self.logs.iter().any(|log| log == id)
     }
 }
