@@ -16,7 +16,8 @@ use crate::{
     index::Index,
     metrics::Metrics,
     service::{
-        cache::Reads, mirror::Remotes, oidc::Providers, session::Sessions, token::BearerKey,
+        cache::Reads, document_key::DocumentKey, mirror::Remotes, oidc::Providers,
+        session::Sessions, token::BearerKey,
     },
     store::Db,
 };
@@ -44,6 +45,8 @@ pub struct App {
     pub reads: Arc<Reads>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
+    /// Signs the revocation feed.
+    pub feed_key: Arc<DocumentKey>,
     /// Signs and checks bearer tokens.
     pub bearer: Arc<BearerKey>,
     /// What OIDC providers said of themselves.

@@ -20,6 +20,7 @@ use crate::{
     job,
     service::{
         ServiceError, catalogue,
+        document_key::DocumentKey,
         mirror::Remotes,
         oidc::Providers,
         outbound::{Outbound, SystemLookup},
@@ -199,6 +200,7 @@ async fn assemble(
     };
     let secret = first::secret(&db, &random, "bearer-key").await?;
     let pull_salt = first::secret(&db, &random, "pull-salt").await?;
+    let feed_key = DocumentKey::open(&db, &random, "feed-key").await?;
     let outbound = Outbound::new(&config.allow_private, Arc::new(SystemLookup));
     let remotes = Remotes::new(outbound, config.upstream_logins.clone());
     Ok(App {
@@ -212,6 +214,7 @@ async fn assemble(
         random,
         reads: Arc::default(),
         metrics: Arc::default(),
+        feed_key: Arc::new(feed_key),
         bearer: Arc::new(BearerKey::new(secret.as_bytes())),
         providers: Arc::new(Providers::new()?),
         pull_salt: pull_salt.into(),

@@ -85,4 +85,6 @@ bodies![
     crate::storage::Expired,
     crate::storage::NamespaceStorage,
     crate::storage::StorageRules,
+    crate::trust::revocation::NewRevocation,
+    crate::trust::revocation::Revoked,
 ];

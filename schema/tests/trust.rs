@@ -171,15 +171,17 @@ fn a_flipped_byte_anywhere_is_never_another_root() {
     }
 }
 
+/// Makes a good root a bad one.
+type Change = fn(&mut Root);
+
 #[test]
 fn hostile_roots_are_refused() {
     let a = pair(1);
-    type Change = fn(&mut Root);
     let bad: &[(&str, Change)] = &[
         ("format", |root| root.format = 2),
         ("version 0", |root| root.version = 0),
         ("host", |root| {
-            root.registry = "http://registry.example".to_owned()
+            root.registry = "http://registry.example".to_owned();
         }),
         ("empty host", |root| root.registry.clear()),
         ("no keys", |root| root.keys.clear()),
@@ -189,14 +191,14 @@ fn hostile_roots_are_refused() {
         ("no key", |root| root.keys[0] = "x".to_owned()),
         ("key twice", |root| root.keys.push(root.keys[0].clone())),
         ("too many keys", |root| {
-            root.keys = (10..40).map(|n| pair(n).1.to_pem()).collect()
+            root.keys = (10..40).map(|n| pair(n).1.to_pem()).collect();
         }),
         ("expires first", |root| root.expires_at = root.issued_at),
         ("nobody revokes", |root| {
             root.revocation = Some(RevocationTrust {
                 keys: vec![],
                 threshold: 0,
-            })
+            });
         }),
     ];
     for (what, change) in bad {
@@ -259,7 +261,7 @@ fn a_feed_is_signed_grows_and_expires() {
     let keys = [a.1.clone(), b.1.clone()];
     assert_eq!(Feed::open(&bytes, &keys, 1).as_ref(), Ok(&old));
     assert!(Feed::open(&bytes, &keys, 2).is_err());
-    assert!(Feed::open(&bytes, &[b.1.clone()], 1).is_err());
+    assert!(Feed::open(&bytes, std::slice::from_ref(&b.1), 1).is_err());
     assert!(Feed::open(&bytes, &keys, 0).is_err(), "somebody must sign");
 
     assert_eq!(

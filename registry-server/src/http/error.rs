@@ -141,6 +141,7 @@ fn status(error: &ServiceError) -> StatusCode {
         | E::OwnPackage { .. }
         | E::TokenScope { .. }
         | E::RegistrationClosed
+        | E::MayNotRevoke { .. }
         | E::IdentityUnknown { .. } => StatusCode::FORBIDDEN,
         E::VersionUnknown { .. }
         | E::NamespaceUnknown(_)
@@ -162,6 +163,7 @@ fn status(error: &ServiceError) -> StatusCode {
         | E::LastOwner { .. }
         | E::PublisherTaken { .. }
         | E::CertificateTaken(_)
+        | E::RevokedAlready(_)
         | E::BlobUsed { .. }
         | E::Immutable { .. }
         | E::LatestIsVirtual { .. }
@@ -186,6 +188,8 @@ fn status(error: &ServiceError) -> StatusCode {
         | E::IssuerUnknown { .. }
         | E::PublisherRule
         | E::CertificateRule
+        | E::Root(_)
+        | E::Feed(_)
         | E::Signature(_)
         | E::Document(_)
         | E::Publish(_)
@@ -266,7 +270,9 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
         E::CertificateRule => ("certificate-invalid", "UNSUPPORTED"),
         E::CertificateTaken(_) => ("certificate-taken", "DENIED"),
         E::CertificateUnknown(_) => ("certificate-unknown", "NAME_UNKNOWN"),
-        E::Forbidden { .. } | E::NotAdministrator { .. } => ("forbidden", "DENIED"),
+        E::Forbidden { .. } | E::NotAdministrator { .. } | E::MayNotRevoke { .. } => {
+            ("forbidden", "DENIED")
+        }
         E::OwnPackage { .. } => ("own-package", "DENIED"),
         E::NamespaceUnknown(_) => ("namespace-unknown", "NAME_UNKNOWN"),
         E::NamespaceTaken(_) => ("namespace-taken", "DENIED"),
@@ -291,6 +297,9 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
         E::Published { .. } => ("version-published", "DENIED"),
         E::Quota { .. } => ("quota", "DENIED"),
         E::StorageRule { .. } => ("storage-rule", "UNSUPPORTED"),
+        E::Root(_) => ("root-invalid", "UNSUPPORTED"),
+        E::Feed(_) => ("revocation-invalid", "UNSUPPORTED"),
+        E::RevokedAlready(_) => ("revoked-already", "DENIED"),
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod gc;
 pub mod retention;
+pub mod revocation;
 pub mod scrub;
 pub mod uploads;
 pub mod webhooks;
@@ -46,6 +47,7 @@ pub fn all(_app: &App) -> Vec<Job> {
         gc::job(),
         scrub::job(),
         webhooks::job(),
+        revocation::job(),
     ]
 }
 

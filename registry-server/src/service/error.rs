@@ -9,6 +9,7 @@ use registry_schema::{
     name::{NameError, RepositoryName, Tag},
     scope::ScopeError,
     signature::{Fingerprint, SignatureError},
+    trust::{revocation::FeedError, root::RootError},
 };
 
 use super::{
@@ -279,6 +280,20 @@ pub enum ServiceError {
     /// Nothing is known by this.
     #[error("no certificate is known by `{0}`")]
     CertificateUnknown(String),
+    /// A trust root is refused.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// A revocation is refused.
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    /// It is revoked, and that cannot be changed.
+    #[error("{0} is revoked already")]
+    RevokedAlready(String),
+    /// It is somebody else's.
+    #[error(
+        "`{account}` may not revoke {subject}; owners revoke versions they published and keys that signed them, administrators anything"
+    )]
+    MayNotRevoke { account: String, subject: String },
 }
 
 fn named(current: Option<&Digest>) -> String {

@@ -55,6 +55,7 @@ pub mod signatures;
 pub mod snapshot;
 pub mod tags;
 pub mod tokens;
+pub mod trust;
 pub mod trusted_publishers;
 pub mod uploads;
 pub mod upstreams;

@@ -31,6 +31,7 @@ mod replicas;
 mod secrets;
 mod signatures;
 mod tags;
+mod trust;
 mod uploads;
 mod versions;
 mod visits;

@@ -154,6 +154,27 @@ impl Reason {
     }
 }
 
+/// The text is no reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no reason; write `compromised`, `superseded`, `malicious` or `defective`")]
+pub struct ReasonError(String);
+
+impl FromStr for Reason {
+    type Err = ReasonError;
+
+    fn from_str(text: &str) -> Result<Self, ReasonError> {
+        [
+            Self::Compromised,
+            Self::Superseded,
+            Self::Malicious,
+            Self::Defective,
+        ]
+        .into_iter()
+        .find(|reason| reason.as_str() == text)
+        .ok_or_else(|| ReasonError(shorten(text)))
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -171,6 +192,22 @@ pub struct Revoked {
     /// Why.
     pub reason: Reason,
     /// What the publisher or the registry says about it, at most [`MAX_NOTE`] bytes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// What a publisher or administrator asks to revoke.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRevocation {
+    /// What.
+    pub subject: Subject,
+    /// From when on; now if absent. May lie in the past.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<DateTime<Utc>>,
+    /// Why.
+    pub reason: Reason,
+    /// What there is to say about it, at most [`MAX_NOTE`] bytes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
 }

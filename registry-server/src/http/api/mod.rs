@@ -17,11 +17,14 @@ pub(super) mod search;
 mod star;
 mod storage;
 mod token;
+mod trust;
 mod upstream;
 mod webhook;
 
 use axum::{Router, extract::DefaultBodyLimit, routing::get};
 use utoipa_axum::{router::OpenApiRouter, routes};
+
+use registry_schema::trust::root::MAX_ROOT;
 
 use crate::app::App;
 pub use openapi::document;
@@ -81,4 +84,15 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(member::set, member::remove))
         .routes(routes!(publisher::list, publisher::add))
         .routes(routes!(publisher::remove))
+        .merge(trust_routes())
+}
+
+/// What clients and nodes judge the registry by; a trust root is larger than other bodies.
+fn trust_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(trust::latest, trust::publish))
+        .routes(routes!(trust::version))
+        .routes(routes!(trust::feed, trust::revoke))
+        .routes(routes!(trust::feed_key))
+        .layer(DefaultBodyLimit::max(MAX_ROOT))
 }

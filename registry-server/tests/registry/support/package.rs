@@ -177,7 +177,7 @@ impl KeyPair {
         }
     }
 
-    fn sign(&self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
         let signature: DerSignature = self.secret.sign(message);
         signature.as_bytes().to_vec()
     }

@@ -5,15 +5,17 @@
 //! everything. All rules that fit count; where two say different things, the one for the
 //! smaller part wins, member by member. What no rule says has the default of [`Demands`].
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+mod scope;
+mod seconds;
+mod signer;
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Identity, Namespace, PackageName, TrustLevel, digest::shorten, identity::OidcIdentity,
-    reference::check_host, signature::Fingerprint,
-};
+pub use self::{scope::Scope, seconds::Seconds, signer::SignerPattern};
+use crate::{Namespace, PackageName, TrustLevel, reference::check_host};
 
 /// Largest policy, in bytes.
 pub const MAX_POLICY: usize = 1 << 20;
@@ -85,212 +87,6 @@ pub enum Downgrade {
     Refuse,
     /// It may.
     Allow,
-}
-
-/// A length of time in whole seconds, written `90s`, `15m`, `12h` or `7d`.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
-pub struct Seconds(pub u64);
-
-impl FromStr for Seconds {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let unit = |unit: char| match unit {
-            's' => Some(1),
-            'm' => Some(60),
-            'h' => Some(3600),
-            'd' => Some(86_400),
-            _ => None,
-        };
-        let parsed = text.char_indices().last().and_then(|(at, last)| {
-            let digits = text.get(..at)?;
-            let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-            let number: u64 = plain.then(|| digits.parse().ok())??;
-            number.checked_mul(unit(last)?)
-        });
-        parsed.map(Self).ok_or_else(|| {
-            format!(
-                "`{}` is no length of time; write a whole number and `s`, `m`, `h` or `d`",
-                shorten(text)
-            )
-        })
-    }
-}
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (length, unit) in [(86_400, 'd'), (3600, 'h'), (60, 'm')] {
-            if self.0 > 0 && self.0.is_multiple_of(length) {
-                return write!(f, "{}{unit}", self.0 / length);
-            }
-        }
-        write!(f, "{}s", self.0)
-    }
-}
-
-impl TryFrom<String> for Seconds {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Seconds> for String {
-    fn from(seconds: Seconds) -> Self {
-        seconds.to_string()
-    }
-}
-
-/// Which signers count: one key, or the subjects of an issuer. In a subject `*` stands for
-/// any characters but `/`, and `**` for any.
-#[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
-pub enum SignerPattern {
-    /// This key.
-    Key(Fingerprint),
-    /// The subjects of this issuer that fit.
-    Oidc(OidcIdentity),
-}
-
-impl SignerPattern {
-    /// Whether `identity` fits.
-    pub fn matches(&self, identity: &Identity) -> bool {
-        match (self, identity) {
-            (Self::Key(wanted), Identity::Key(key)) => wanted == key,
-            (Self::Oidc(wanted), Identity::Oidc(oidc)) => {
-                wanted.issuer() == oidc.issuer()
-                    && fits(wanted.subject().as_bytes(), oidc.subject().as_bytes())
-            }
-            _ => false,
-        }
-    }
-}
-
-/// Whether `text` fits `pattern`. Takes time linear in the product of both lengths, which
-/// are bounded, whatever the pattern is.
-fn fits(pattern: &[u8], text: &[u8]) -> bool {
-    // reached[i]: the pattern so far fits the first i bytes of the text.
-    let mut reached = vec![false; text.len() + 1];
-    reached[0] = true;
-    let mut rest = pattern;
-    while let Some((&first, tail)) = rest.split_first() {
-        let any = rest.starts_with(b"**");
-        if first == b'*' {
-            rest = if any { &rest[2..] } else { tail };
-            for at in 0..text.len() {
-                let crosses = any || text[at] != b'/';
-                reached[at + 1] |= reached[at] && crosses;
-            }
-        } else {
-            rest = tail;
-            for at in (0..text.len()).rev() {
-                reached[at + 1] = reached[at] && text[at] == first;
-            }
-            reached[0] = false;
-        }
-    }
-    reached[text.len()]
-}
-
-impl fmt::Display for SignerPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Key(key) => Identity::Key(*key).fmt(f),
-            Self::Oidc(oidc) => Identity::Oidc(oidc.clone()).fmt(f),
-        }
-    }
-}
-
-impl FromStr for SignerPattern {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text
-            .parse::<Identity>()
-            .map_err(|error| error.to_string())?
-        {
-            Identity::Key(key) => Ok(Self::Key(key)),
-            Identity::Oidc(oidc) if oidc.issuer().contains('*') => Err(format!(
-                "issuer `{}` has a `*`; an issuer is named in full",
-                shorten(oidc.issuer())
-            )),
-            Identity::Oidc(oidc) => Ok(Self::Oidc(oidc)),
-        }
-    }
-}
-
-impl TryFrom<String> for SignerPattern {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<SignerPattern> for String {
-    fn from(pattern: SignerPattern) -> Self {
-        pattern.to_string()
-    }
-}
-
-/// What a rule is for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scope {
-    /// Everything.
-    Everything,
-    /// A registry.
-    Registry(String),
-    /// A namespace, of one registry or of all.
-    Namespace(Option<String>, Namespace),
-    /// A package, of one registry or of all.
-    Package(Option<String>, PackageName),
-}
-
-impl Scope {
-    fn covers(&self, registry: &str, package: &PackageName) -> bool {
-        let here = |wanted: &Option<String>| wanted.as_ref().is_none_or(|host| host == registry);
-        match self {
-            Self::Everything => true,
-            Self::Registry(host) => host == registry,
-            Self::Namespace(host, namespace) => here(host) && namespace == package.namespace(),
-            Self::Package(host, wanted) => here(host) && wanted == package,
-        }
-    }
-
-    /// Larger for smaller parts. A named registry makes a part smaller, but never smaller
-    /// than a package or namespace does.
-    const fn rank(&self) -> u8 {
-        match self {
-            Self::Everything => 0,
-            Self::Registry(_) => 1,
-            Self::Namespace(None, _) => 2,
-            Self::Namespace(Some(_), _) => 3,
-            Self::Package(None, _) => 4,
-            Self::Package(Some(_), _) => 5,
-        }
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Everything => f.write_str("everything"),
-            Self::Registry(host) => write!(f, "registry {host}"),
-            Self::Namespace(None, namespace) => write!(f, "namespace {namespace}"),
-            Self::Namespace(Some(host), namespace) => write!(f, "namespace {host}/{namespace}"),
-            Self::Package(None, package) => write!(f, "package {package}"),
-            Self::Package(Some(host), package) => write!(f, "package {host}/{package}"),
-        }
-    }
 }
 
 /// A rule as it is written.
