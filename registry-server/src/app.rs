@@ -16,7 +16,7 @@ use crate::{
     index::Index,
     metrics::Metrics,
     service::{
-        cache::Reads, document_key::DocumentKey, mirror::Remotes, oidc::Providers,
+        cache::Reads, document_key::DocumentKey, log::Log, mirror::Remotes, oidc::Providers,
         session::Sessions, token::BearerKey,
     },
     store::Db,
@@ -47,6 +47,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Signs the revocation feed.
     pub feed_key: Arc<DocumentKey>,
+    /// Name and key of the publish log.
+    pub log: Arc<Log>,
     /// Signs and checks bearer tokens.
     pub bearer: Arc<BearerKey>,
     /// What OIDC providers said of themselves.

@@ -10,6 +10,7 @@ use url::Url;
 use crate::{
     config_access::AccessOptions,
     config_file::{ConfigError, Loaded, load},
+    config_log::PublishLogOptions,
     network::Network,
 };
 
@@ -298,6 +299,9 @@ pub struct Config {
     /// Who gets in.
     #[command(flatten)]
     pub access: AccessOptions,
+    /// The publish log.
+    #[command(flatten)]
+    pub publish_log: PublishLogOptions,
 }
 
 /// How to serve by TLS.

@@ -11,6 +11,7 @@ pub mod command;
 pub mod config;
 pub mod config_access;
 pub mod config_file;
+pub mod config_log;
 mod config_storage;
 pub mod http;
 pub mod index;

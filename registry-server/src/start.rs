@@ -21,6 +21,7 @@ use crate::{
     service::{
         ServiceError, catalogue,
         document_key::DocumentKey,
+        log::{self, Log},
         mirror::Remotes,
         oidc::Providers,
         outbound::{Outbound, SystemLookup},
@@ -164,6 +165,8 @@ pub async fn open(
     let index = Index::open(&config.data.join("index")).map_err(ServiceError::from)?;
     let app = assemble(config, addr, clock, random, index).await?;
     catalogue::reconcile(&app).await?;
+    // What a crash kept from being logged.
+    log::settle(&app).await;
     let admin_token = first_token(&app).await?;
     Ok((app, admin_token))
 }
@@ -201,6 +204,8 @@ async fn assemble(
     let secret = first::secret(&db, &random, "bearer-key").await?;
     let pull_salt = first::secret(&db, &random, "pull-salt").await?;
     let feed_key = DocumentKey::open(&db, &random, "feed-key").await?;
+    let host = &public_url[url::Position::BeforeHost..url::Position::AfterPort];
+    let log = Log::open(&db, &random, &config.publish_log, host).await?;
     let outbound = Outbound::new(&config.allow_private, Arc::new(SystemLookup));
     let remotes = Remotes::new(outbound, config.upstream_logins.clone());
     Ok(App {
@@ -215,6 +220,7 @@ async fn assemble(
         reads: Arc::default(),
         metrics: Arc::default(),
         feed_key: Arc::new(feed_key),
+        log: Arc::new(log),
         bearer: Arc::new(BearerKey::new(secret.as_bytes())),
         providers: Arc::new(Providers::new()?),
         pull_salt: pull_salt.into(),

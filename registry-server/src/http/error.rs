@@ -131,7 +131,7 @@ fn status(error: &ServiceError) -> StatusCode {
     match error {
         E::Store(store) if store.is_full() => StatusCode::INSUFFICIENT_STORAGE,
         E::Store(_) | E::Unavailable(_) | E::Provider(_) => StatusCode::SERVICE_UNAVAILABLE,
-        E::Index(_) | E::Audit(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        E::Index(_) | E::Audit(_) | E::Log(_) => StatusCode::INTERNAL_SERVER_ERROR,
         E::Blob(blob) => status_of_blob(blob),
         E::Anonymous { .. } | E::BadCredentials | E::Scope { .. } | E::IdToken(_) => {
             StatusCode::UNAUTHORIZED
@@ -239,6 +239,7 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
         E::Store(_) | E::Unavailable(_) | E::Provider(_) => ("unavailable", "TOOMANYREQUESTS"),
         E::Index(_) => ("index", "UNSUPPORTED"),
         E::Audit(_) => ("audit", "UNSUPPORTED"),
+        E::Log(_) => ("publish-log", "UNSUPPORTED"),
         E::Blob(blob) => codes_of_blob(blob),
         E::Upstream(_) => ("upstream", "UNSUPPORTED"),
         E::Webhook(_) => ("webhook", "UNSUPPORTED"),

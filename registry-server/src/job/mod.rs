@@ -5,6 +5,7 @@
 //! A new job is a file with a function `job() -> Job`, and a line in [`all`].
 
 pub mod gc;
+pub mod log;
 pub mod retention;
 pub mod revocation;
 pub mod scrub;
@@ -48,6 +49,7 @@ pub fn all(_app: &App) -> Vec<Job> {
         scrub::job(),
         webhooks::job(),
         revocation::job(),
+        log::job(),
     ]
 }
 

@@ -14,6 +14,7 @@ use registry_schema::{
 
 use super::{
     document::DocumentError,
+    log::LogError,
     mirror::UpstreamError,
     password::{LONGEST, SHORTEST},
     publish::PublishError,
@@ -31,6 +32,9 @@ pub enum ServiceError {
     /// The content store failed, or refused a body.
     #[error(transparent)]
     Blob(#[from] BlobError),
+    /// The publish log failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The search index failed.
     #[error(transparent)]
     Index(#[from] IndexError),

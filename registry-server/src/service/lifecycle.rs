@@ -9,13 +9,14 @@ use registry_schema::{
     api::{Deprecation, NewDeprecation},
     name::RepositoryName,
     notice::Notice,
+    transparency::Change,
 };
 use serde_json::{Value, json};
 
 use super::{
     ServiceError,
     access::{self, Action, Caller},
-    audit,
+    audit, log,
 };
 use crate::{
     app::App,
@@ -33,11 +34,15 @@ pub async fn yank(
     version: &Version,
     reason: &Notice,
 ) -> Result<(), ServiceError> {
-    let mut change = Change::begin(app, caller, package, Some(version)).await?;
+    let mut change = Begun::begin(app, caller, package, Some(version)).await?;
     let now = app.clock.now();
     store::lifecycle::yank(&mut change.tx, package, version, reason, now).await?;
+    let said = Change::Yank {
+        package: package.clone(),
+        version: version.clone(),
+    };
     change
-        .commit("version.yank", json!({ "reason": reason }))
+        .commit("version.yank", json!({ "reason": reason }), said)
         .await
 }
 
@@ -51,9 +56,13 @@ pub async fn unyank(
     package: &PackageName,
     version: &Version,
 ) -> Result<(), ServiceError> {
-    let mut change = Change::begin(app, caller, package, Some(version)).await?;
+    let mut change = Begun::begin(app, caller, package, Some(version)).await?;
     store::lifecycle::unyank(&mut change.tx, package, version).await?;
-    change.commit("version.unyank", json!({})).await
+    let said = Change::Unyank {
+        package: package.clone(),
+        version: version.clone(),
+    };
+    change.commit("version.unyank", json!({}), said).await
 }
 
 /// Advises against a version, or against all of a package.
@@ -68,11 +77,15 @@ pub async fn deprecate(
     version: Option<&Version>,
     new: &NewDeprecation,
 ) -> Result<Deprecation, ServiceError> {
-    let mut change = Change::begin(app, caller, package, version).await?;
+    let mut change = Begun::begin(app, caller, package, version).await?;
     let since = app.clock.now();
     store::lifecycle::deprecate(&mut change.tx, package, version, new, since).await?;
     let action = version.map_or("package.deprecate", |_| "version.deprecate");
-    change.commit(action, json!(new)).await?;
+    let said = Change::Deprecate {
+        package: package.clone(),
+        version: version.cloned(),
+    };
+    change.commit(action, json!(new), said).await?;
     Ok(Deprecation {
         message: new.message.clone(),
         replacement: new.replacement.clone(),
@@ -91,16 +104,20 @@ pub async fn restore(
     package: &PackageName,
     version: Option<&Version>,
 ) -> Result<(), ServiceError> {
-    let mut change = Change::begin(app, caller, package, version).await?;
+    let mut change = Begun::begin(app, caller, package, version).await?;
     if !store::lifecycle::restore(&mut change.tx, package, version).await? {
         return Ok(());
     }
     let action = version.map_or("package.restore", |_| "version.restore");
-    change.commit(action, json!({})).await
+    let said = Change::Restore {
+        package: package.clone(),
+        version: version.cloned(),
+    };
+    change.commit(action, json!({}), said).await
 }
 
 /// A change about to be made by somebody who may.
-struct Change<'a> {
+struct Begun<'a> {
     app: &'a App,
     caller: &'a Caller,
     package: &'a PackageName,
@@ -108,7 +125,7 @@ struct Change<'a> {
     tx: Tx,
 }
 
-impl<'a> Change<'a> {
+impl<'a> Begun<'a> {
     async fn begin(
         app: &'a App,
         caller: &'a Caller,
@@ -139,16 +156,24 @@ impl<'a> Change<'a> {
         })
     }
 
-    /// Ends a change that search, pages and the audit log must show.
-    async fn commit(mut self, action: &'static str, detail: Value) -> Result<(), ServiceError> {
+    /// Ends a change that search, pages and both logs must show.
+    async fn commit(
+        mut self,
+        action: &'static str,
+        detail: Value,
+        said: Change,
+    ) -> Result<(), ServiceError> {
         let (app, package) = (self.app, self.package);
         store::changes::append(&mut self.tx, package, app.clock.now()).await?;
         let subject = match self.version {
             Some(version) => format!("{package}:{version}"),
             None => package.to_string(),
         };
+        log::say(app, &mut self.tx, said).await?;
         audit::append(app, &mut self.tx, self.caller, action, &subject, detail).await?;
-        Ok(self.tx.commit().await?)
+        self.tx.commit().await?;
+        log::settle(app).await;
+        Ok(())
     }
 }
 

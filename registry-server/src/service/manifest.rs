@@ -17,7 +17,7 @@ use super::{
     cache::ManifestKey,
     document::{Document, DocumentError, MAX_MANIFEST},
     lifecycle::{self, Pulled},
-    publish, quota, signature,
+    log, publish, quota, signature,
     tag::{self, Condition, Page},
 };
 use crate::{
@@ -72,6 +72,8 @@ pub struct Stored {
     pub digest: Digest,
     /// What it refers to.
     pub subject: Option<Digest>,
+    /// Whether the publish log says by now what it is to say of it.
+    pub logged: bool,
 }
 
 /// Stores a manifest, sets its tags, and publishes a version if that is what it is: all of
@@ -109,6 +111,7 @@ pub async fn put(
         annotations: document.annotations_json(),
         body: new.body.into(),
     };
+    let signs = !signatures.is_empty();
     let mut tx = app.db.begin().await?;
     store::repositories::insert(&mut tx, repository, now).await?;
     store::repositories::lock(&mut tx, repository).await?;
@@ -132,6 +135,7 @@ pub async fn put(
     signature::record(app, &mut tx, repository, &digest, signatures).await?;
     quota::check(&mut tx, repository.namespace()).await?;
     if let Some(publish) = published {
+        publish.log(app, &mut tx).await?;
         let (subject, detail) = publish.entry(new.given.source.as_deref());
         audit::append(app, &mut tx, caller, "version.publish", &subject, detail).await?;
     }
@@ -142,9 +146,12 @@ pub async fn put(
     }
     tx.commit().await?;
     app.metrics.received(manifest.body.len() as u64);
+    let quiet = published.is_none() && !signs;
+    let logged = quiet || log::settle(app).await;
     Ok(Stored {
         digest,
         subject: document.subject,
+        logged,
     })
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{
     ServiceError,
     access::{self, Caller, Right},
-    audit,
+    audit, log,
 };
 use crate::{
     app::App,
@@ -77,10 +77,13 @@ pub async fn set(
         keep_an_owner(&mut tx, namespace, account).await?;
     }
     let (name, now) = (namespace.as_str(), app.clock.now());
+    let before = role_in(&mut tx, name, account).await?;
     store::namespaces::set_member(&mut tx, name, account, role.as_str(), now).await?;
+    log::role(app, &mut tx, namespace, before, Some(role)).await?;
     let detail = json!({ "account": account, "role": role });
     audit::append(app, &mut tx, caller, "member.set", name, detail).await?;
     tx.commit().await?;
+    log::settle(app).await;
     Ok(Member {
         account: account.to_owned(),
         role,
@@ -115,6 +118,7 @@ pub async fn remove(
         return Err(unknown());
     }
     keep_an_owner(&mut tx, namespace, account).await?;
+    let before = role_in(&mut tx, name, account).await?;
     if !store::members::remove(&mut tx, name, account).await? {
         // Who asks about itself may not be allowed to know that the namespace exists.
         return Err(if leaves {
@@ -123,9 +127,21 @@ pub async fn remove(
             unknown()
         });
     }
+    log::role(app, &mut tx, namespace, before, None).await?;
     let detail = json!({ "account": account });
     audit::append(app, &mut tx, caller, "member.remove", name, detail).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    log::settle(app).await;
+    Ok(())
+}
+
+async fn role_in(
+    tx: &mut Tx,
+    namespace: &str,
+    account: &str,
+) -> Result<Option<Role>, ServiceError> {
+    let role = store::members::role_in(tx, namespace, account).await?;
+    Ok(role.map(|role| role.parse()).transpose()?)
 }
 
 async fn lock(tx: &mut Tx, namespace: &Namespace) -> Result<(), ServiceError> {

@@ -22,6 +22,7 @@ pub mod gc;
 pub mod health;
 pub mod lifecycle;
 pub mod limit;
+pub mod log;
 pub mod manifest;
 pub mod member;
 pub mod mirror;

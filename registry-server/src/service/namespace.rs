@@ -3,10 +3,11 @@
 
 use registry_schema::{
     Namespace,
-    account::NamespaceChange,
+    account::{NamespaceChange, Role},
     api::{NamespaceDetail, NamespaceKey, Visibility},
     scope::ScopeAction,
     signature::{Fingerprint, PublicKey},
+    transparency::Change,
 };
 
 use serde_json::json;
@@ -14,7 +15,7 @@ use serde_json::json;
 use super::{
     ServiceError,
     access::{self, Caller, Right},
-    audit,
+    audit, log,
 };
 use crate::{
     app::App,
@@ -52,6 +53,7 @@ pub async fn create(
         return Err(ServiceError::NamespaceTaken(name.to_string()));
     }
     store::namespaces::set_member(&mut tx, name.as_str(), &account.name, "owner", now).await?;
+    log::role(app, &mut tx, name, None, Some(Role::Owner)).await?;
     let detail = json!({ "visibility": word });
     audit::append(
         app,
@@ -63,6 +65,7 @@ pub async fn create(
     )
     .await?;
     tx.commit().await?;
+    log::settle(app).await;
     Ok(NamespaceDetail {
         name: name.clone(),
         visibility,
@@ -108,6 +111,8 @@ pub async fn change(
         )
         .await?;
         tx.commit().await?;
+        // What waited because nobody else could see the namespace.
+        log::settle(app).await;
     }
     get(app, caller, name).await
 }
@@ -250,9 +255,16 @@ pub async fn add_key(
     let mut tx = app.db.begin().await?;
     if store::namespaces::add_key(&mut tx, name.as_str(), &row).await? {
         super::signature::review(app, &mut tx, name).await?;
+        let said = Change::IdentityAdd {
+            namespace: name.clone(),
+            identity: fingerprint.into(),
+            continuity: None,
+        };
+        log::say(app, &mut tx, said).await?;
         let detail = json!({ "fingerprint": row.fingerprint });
         audit::append(app, &mut tx, caller, "key.add", name.as_str(), detail).await?;
         tx.commit().await?;
+        log::settle(app).await;
     }
     let keys = keys(app, caller, name).await?;
     let found = keys.into_iter().find(|key| key.fingerprint == fingerprint);
@@ -282,8 +294,14 @@ pub async fn remove_key(
         });
     }
     super::signature::review(app, &mut tx, name).await?;
+    let said = Change::IdentityRemove {
+        namespace: name.clone(),
+        identity: (*fingerprint).into(),
+    };
+    log::say(app, &mut tx, said).await?;
     let detail = json!({ "fingerprint": text });
     audit::append(app, &mut tx, caller, "key.remove", name.as_str(), detail).await?;
     tx.commit().await?;
+    log::settle(app).await;
     Ok(())
 }

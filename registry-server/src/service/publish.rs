@@ -173,6 +173,12 @@ impl Publish {
         Ok(false)
     }
 
+    /// Says it to the publish log.
+    pub(super) async fn log(&self, app: &App, tx: &mut Tx) -> Result<(), ServiceError> {
+        let new = &self.new;
+        super::log::published(app, tx, &new.package, &new.version, &new.index_digest).await
+    }
+
     /// What the audit log says of it: subject and detail.
     pub(super) fn entry(&self, source: Option<&str>) -> (String, Value) {
         let subject = format!("{}:{}", self.new.package, self.new.version);

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{
     ServiceError,
     access::{self, Caller},
-    account, audit,
+    account, audit, log,
 };
 use crate::{
     app::App,
@@ -132,11 +132,13 @@ pub async fn add(
             name: row.name,
         });
     }
-    let role = Role::Publisher.as_str();
-    store::namespaces::set_member(&mut tx, name, &robot.name, role, now).await?;
+    let role = Role::Publisher;
+    store::namespaces::set_member(&mut tx, name, &robot.name, role.as_str(), now).await?;
+    log::role(app, &mut tx, namespace, None, Some(role)).await?;
     let detail = json!({ "publisher": new });
     audit::append(app, &mut tx, caller, "publisher.add", name, detail).await?;
     tx.commit().await?;
+    log::settle(app).await;
     describe(row)
 }
 
@@ -162,11 +164,14 @@ pub async fn remove(
         return Err(unknown());
     }
     store::members::remove(&mut tx, name, &robot).await?;
+    log::role(app, &mut tx, namespace, Some(Role::Publisher), None).await?;
     if let Some(mut row) = store::accounts::find_in(&mut tx, &robot).await? {
         row.disabled_at = Some(app.clock.now());
         store::accounts::update(&mut tx, &row).await?;
     }
     let detail = json!({ "publisher": publisher });
     audit::append(app, &mut tx, caller, "publisher.remove", name, detail).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    log::settle(app).await;
+    Ok(())
 }

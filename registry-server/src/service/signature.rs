@@ -5,12 +5,13 @@
 //! change. It belongs to a digest, not to a tag: it may arrive before the tag or after.
 
 use registry_schema::{
-    Digest, Namespace, media_type,
+    Digest, Identity, Namespace, media_type,
     name::{RepositoryName, Tag},
     signature::{Bundle, MAX_BUNDLE, PublicKey, SignatureError},
+    transparency::LoggedSignature,
 };
 
-use super::{ServiceError, document::Document};
+use super::{ServiceError, document::Document, log};
 use crate::{
     app::App,
     blob::BlobError,
@@ -212,6 +213,7 @@ pub(super) async fn record(
             seen_at: now,
         };
         store::signatures::upsert(tx, &signature).await?;
+        log_arrival(app, tx, &signature).await?;
     }
     if let Some(package) = repository.package()
         && store::packages::exists(tx, &package).await?
@@ -219,6 +221,22 @@ pub(super) async fn record(
         store::changes::append(tx, &package, now).await?;
     }
     Ok(())
+}
+
+/// Says to the publish log that a signature of a published version counts.
+async fn log_arrival(app: &App, tx: &mut Tx, arrived: &Signature) -> Result<(), ServiceError> {
+    let (Some(package), Some(key)) = (arrived.repository.package(), &arrived.fingerprint) else {
+        return Ok(());
+    };
+    // A bundle says the same as its simple form, which older clients need.
+    if arrived.state != "verified" || arrived.simple_signature.is_some() {
+        return Ok(());
+    }
+    let signature = LoggedSignature {
+        signer: Identity::Key(key.parse()?),
+        bundle: arrived.layer.clone(),
+    };
+    log::signed(app, tx, &package, &arrived.subject, signature).await
 }
 
 /// Judges all signatures of a namespace anew, after its keys changed.

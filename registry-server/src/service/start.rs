@@ -21,17 +21,25 @@ const FIRST_TOKEN_DAYS: i64 = 365;
 /// # Errors
 /// [`ServiceError::Store`].
 pub async fn secret(db: &Db, random: &Random, name: &str) -> Result<String, ServiceError> {
-    if let Some(secret) = store::settings::find(db, name).await? {
-        return Ok(secret);
+    fixed(db, name, &hex::encode(random.bytes::<32>())).await
+}
+
+/// What is fixed at the first start: `value`, unless an earlier start fixed another.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub async fn fixed(db: &Db, name: &str, value: &str) -> Result<String, ServiceError> {
+    if let Some(found) = store::settings::find(db, name).await? {
+        return Ok(found);
     }
     let mut tx = db.begin().await?;
-    store::settings::insert(&mut tx, name, &hex::encode(random.bytes::<32>())).await?;
+    store::settings::insert(&mut tx, name, value).await?;
     tx.commit().await?;
     // Another replica may have been first: what is stored counts.
     store::settings::find(db, name)
         .await?
         .ok_or(ServiceError::Unavailable(
-            "a secret was not kept by the database",
+            "a setting was not kept by the database",
         ))
 }
 

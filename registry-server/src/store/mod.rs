@@ -42,6 +42,7 @@ pub mod feed;
 pub mod integrity;
 pub mod jobs;
 pub mod lifecycle;
+pub mod log;
 pub mod manifests;
 pub mod members;
 pub mod namespaces;

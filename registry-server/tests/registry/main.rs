@@ -20,6 +20,7 @@ mod hostile;
 mod integrity;
 mod jobs;
 mod lifecycle;
+mod log;
 mod manifests;
 mod matrix;
 mod oidc;

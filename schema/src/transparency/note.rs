@@ -6,7 +6,7 @@
 use std::{fmt, str::FromStr};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use ed25519_dalek::{Signature, Signer as _, VerifyingKey};
+use ed25519_dalek::{Signature, Signer as _, VerifyingKey, pkcs8::DecodePrivateKey as _};
 use sha2::{Digest as _, Sha256};
 
 use crate::digest::shorten;
@@ -360,6 +360,19 @@ impl SigningKey {
             name: name.to_owned(),
             key: ed25519_dalek::SigningKey::from_bytes(secret),
         })
+    }
+
+    /// Reads a PKCS #8 PEM with an Ed25519 key, as `openssl genpkey -algorithm ed25519`
+    /// writes it.
+    ///
+    /// # Errors
+    /// [`NoteError::Name`]; [`NoteError::Malformed`] if it is no such key.
+    pub fn from_pem(name: &str, pem: &str) -> Result<Self, NoteError> {
+        check_name(name)?;
+        let key = ed25519_dalek::SigningKey::from_pkcs8_pem(pem)
+            .map_err(|_| NoteError::Malformed("it is no PKCS #8 PEM with an Ed25519 key"))?;
+        let name = name.to_owned();
+        Ok(Self { name, key })
     }
 
     /// What its signatures are checked with.

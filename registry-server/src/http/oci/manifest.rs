@@ -144,6 +144,10 @@ pub(super) async fn put(
     if let Some(subject) = &stored.subject {
         set(&mut response, SUBJECT, subject.as_str());
     }
+    if !stored.logged {
+        let late = "stored; the publish log is late and will say so soon, so there is no proof yet";
+        warning::add(&mut response, &[late.to_owned()]);
+    }
     for tag in set_tags.iter().filter(|_| by_digest) {
         if let Ok(value) = HeaderValue::from_str(tag.as_str()) {
             response.headers_mut().append(TAG, value);
