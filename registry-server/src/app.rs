@@ -6,6 +6,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
+use registry_client::verify::signature::Roots;
 use url::Url;
 
 use crate::{
@@ -53,6 +54,8 @@ pub struct App {
     pub bearer: Arc<BearerKey>,
     /// What OIDC providers said of themselves.
     pub providers: Arc<Providers>,
+    /// What keyless signatures are checked with.
+    pub sigstore_roots: Roots,
     /// Keeps the hashes of pullers from being guessed.
     pub pull_salt: Arc<str>,
     /// Keeps two requests from continuing one upload at the same time.

@@ -35,6 +35,15 @@ pub struct AccessOptions {
         value_delimiter = ','
     )]
     pub oidc_issuers: Vec<String>,
+    /// Sigstore root (`trusted_root.json`) that keyless signatures are checked with; may be
+    /// repeated
+    #[arg(
+        long = "sigstore-root",
+        env = "BPFPKG_SERVER_SIGSTORE_ROOTS",
+        value_name = "FILE",
+        value_delimiter = ','
+    )]
+    pub sigstore_roots: Vec<PathBuf>,
     /// OIDC issuer that people log in to the web pages with
     #[arg(long, env = "BPFPKG_SERVER_LOGIN_ISSUER", value_name = "URL")]
     pub login_issuer: Option<String>,

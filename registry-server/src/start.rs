@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From a configuration to a running registry, and back to a closed one.
 
-use std::{fs::File, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
+use registry_client::verify::signature::Roots;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use url::Url;
 
@@ -53,6 +60,9 @@ pub enum StartError {
     /// The public URL cannot stand before a path.
     #[error("public URL `{url}` must be http or https with a host and nothing behind it")]
     PublicUrl { url: Url },
+    /// A Sigstore root cannot be used.
+    #[error("Sigstore root {} cannot be used: {reason}", path.display())]
+    SigstoreRoot { path: PathBuf, reason: String },
     /// TLS cannot be served.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -148,7 +158,24 @@ pub async fn start_with(
 pub fn check(config: &Config) -> Result<(), StartError> {
     public_url(config, config.listen)?;
     Tls::open(&config.tls)?;
+    sigstore_roots(&config.access.sigstore_roots)?;
     Ok(())
+}
+
+/// Reads the Sigstore roots, once.
+fn sigstore_roots(files: &[PathBuf]) -> Result<Roots, StartError> {
+    let failed = |path: &Path, reason: &dyn std::fmt::Display| StartError::SigstoreRoot {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    };
+    let mut documents = Vec::new();
+    for path in files {
+        let document = std::fs::read(path).map_err(|error| failed(path, &error))?;
+        // One at a time, to say which it is.
+        Roots::parse([&document]).map_err(|error| failed(path, &error))?;
+        documents.push(document);
+    }
+    Roots::parse(documents).map_err(|error| failed(Path::new(""), &error))
 }
 
 /// Opens database and blobs, and makes the administrator at the first start. Gives the
@@ -193,6 +220,7 @@ async fn assemble(
     let public_url = public_url(&config, addr)?;
     let tls = Tls::open(&config.tls)?;
     let limits = Limits::new(&config.limits);
+    let sigstore_roots = sigstore_roots(&config.access.sigstore_roots)?;
     let blobs = match config.bucket.place() {
         Some(place) => Blobs::S3(S3::open(&place, random.clone())?),
         None => Blobs::open(&config.data)?,
@@ -223,6 +251,7 @@ async fn assemble(
         log: Arc::new(log),
         bearer: Arc::new(BearerKey::new(secret.as_bytes())),
         providers: Arc::new(Providers::new()?),
+        sigstore_roots,
         pull_salt: pull_salt.into(),
         sessions: Arc::default(),
         limits: Arc::new(limits),

@@ -75,7 +75,10 @@ fn print(report: &impl serde::Serialize) -> anyhow::Result<()> {
 fn code(error: &StartError) -> u8 {
     match error {
         StartError::InUse { .. } => exit::CONFLICT,
-        StartError::Data { .. } | StartError::PublicUrl { .. } | StartError::Tls(_) => exit::USAGE,
+        StartError::Data { .. }
+        | StartError::PublicUrl { .. }
+        | StartError::SigstoreRoot { .. }
+        | StartError::Tls(_) => exit::USAGE,
         StartError::Listen { .. } | StartError::Store(_) => exit::UNAVAILABLE,
         StartError::Blob(_) | StartError::Service(_) => exit::FAILURE,
     }

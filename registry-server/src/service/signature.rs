@@ -4,10 +4,15 @@
 //! A signature is judged when it arrives and again when the keys of its namespace
 //! change. It belongs to a digest, not to a tag: it may arrive before the tag or after.
 
+use registry_client::{
+    oci::Annotations,
+    pull::{Blob, FetchedSignature, SimpleSigning},
+    verify::signature::{self, Roots, SignatureFault, Signer},
+};
 use registry_schema::{
     Digest, Identity, Namespace, media_type,
     name::{RepositoryName, Tag},
-    signature::{Bundle, MAX_BUNDLE, PublicKey, SignatureError},
+    signature::{MAX_BUNDLE, PublicKey, SignatureError},
     transparency::LoggedSignature,
 };
 
@@ -30,54 +35,55 @@ pub struct Verdict {
     pub fingerprint: Option<String>,
     /// Why it is not verified.
     pub reason: Option<String>,
+    /// Who made it, if it holds.
+    pub signer: Option<Signer>,
 }
 
-/// Checks a signature that was read against the keys of a namespace.
+/// Checks a signature that was read against the keys of a namespace, and against the
+/// Sigstore roots of this registry.
 pub fn judge(
-    parsed: &Result<Bundle, SignatureError>,
+    read: &Result<FetchedSignature, SignatureFault>,
     subject: &Digest,
     keys: &[PublicKey],
+    roots: &Roots,
 ) -> Verdict {
-    let bundle = match parsed {
-        Ok(bundle) => bundle,
-        Err(error) => {
-            return Verdict {
-                state: "invalid",
-                fingerprint: None,
-                reason: Some(error.to_string()),
-            };
-        }
+    let claimed = read.as_ref().ok().and_then(signature::claimed_key);
+    let verdict = |state, reason: String| Verdict {
+        state,
+        fingerprint: claimed.map(|key| key.to_string()),
+        reason: Some(reason),
+        signer: None,
     };
-    let claimed = bundle.key();
-    let mut invalid = None;
-    for key in keys {
-        match bundle.verify(key, subject) {
-            Ok(()) => {
-                let fingerprint = Some(key.fingerprint().to_string());
-                return Verdict {
-                    state: "verified",
-                    fingerprint,
-                    reason: None,
-                };
-            }
-            Err(SignatureError::OtherKey { .. }) => {}
-            // A signature that names no key may be by a key that is not registered.
-            Err(SignatureError::Invalid(_)) if claimed.is_none() => {}
-            Err(error) => invalid = Some(error),
+    let judged = match read {
+        Ok(found) => signature::judge(found, subject, keys, roots),
+        Err(fault) => return verdict("invalid", fault.to_string()),
+    };
+    match judged {
+        Ok(signer) => match &signer.identity {
+            Identity::Key(key) => Verdict {
+                state: "verified",
+                fingerprint: Some(key.to_string()),
+                reason: None,
+                signer: Some(signer),
+            },
+            Identity::Oidc(_) => Verdict {
+                reason: Some(format!(
+                    "{} is not registered for the namespace",
+                    signer.identity
+                )),
+                signer: Some(signer),
+                ..verdict("unknown_key", String::new())
+            },
+        },
+        Err(SignatureFault::UnknownKey { .. }) => verdict(
+            "unknown_key",
+            "the key is not registered for the namespace".to_owned(),
+        ),
+        // Another registry may be able to judge it.
+        Err(fault @ (SignatureFault::NoRoot | SignatureFault::UnknownLog(_))) => {
+            verdict("unknown_key", fault.to_string())
         }
-    }
-    let fingerprint = claimed.map(|key| key.to_string());
-    match invalid {
-        Some(error) => Verdict {
-            state: "invalid",
-            fingerprint,
-            reason: Some(error.to_string()),
-        },
-        None => Verdict {
-            state: "unknown_key",
-            fingerprint,
-            reason: Some("the key is not registered for the namespace".to_owned()),
-        },
+        Err(fault) => verdict("invalid", fault.to_string()),
     }
 }
 
@@ -98,20 +104,21 @@ pub async fn keys(tx: &mut Tx, namespace: &str) -> Result<Vec<PublicKey>, Servic
 async fn read(
     app: &App,
     layer: &Digest,
-    simple_signature: Option<&str>,
-) -> Result<Result<Bundle, SignatureError>, ServiceError> {
+    annotations: Option<&Annotations>,
+) -> Result<Result<FetchedSignature, SignatureFault>, ServiceError> {
     let bytes = match app.blobs.read(layer, MAX_BUNDLE as u64).await {
-        Ok(bytes) => bytes,
+        Ok(bytes) => bytes.to_vec(),
         Err(BlobError::TooLarge { .. }) => {
-            return Ok(Err(SignatureError::TooLarge {
-                actual: MAX_BUNDLE + 1,
-            }));
+            let actual = MAX_BUNDLE + 1;
+            return Ok(Err(SignatureError::TooLarge { actual }.into()));
         }
         Err(error) => return Err(error.into()),
     };
-    Ok(match simple_signature {
-        None => Bundle::parse(&bytes),
-        Some(text) => Bundle::parse_simple_signing(&bytes, text),
+    Ok(match annotations {
+        None => Ok(FetchedSignature::Bundle(Blob(bytes))),
+        Some(annotations) => SimpleSigning::of(bytes, annotations)
+            .map(FetchedSignature::SimpleSigning)
+            .ok_or_else(|| SignatureFault::Form("its layer has no signature".to_owned())),
     })
 }
 
@@ -121,12 +128,39 @@ pub(super) struct Arriving {
     subject: Digest,
     layer: Digest,
     simple_signature: Option<String>,
-    parsed: Result<Bundle, SignatureError>,
+    read: Result<FetchedSignature, SignatureFault>,
+}
+
+/// The annotations of a simple-signing layer that matter, as they are kept: the signature
+/// alone, or all of them as JSON where there is more.
+fn keep(annotations: &Annotations) -> String {
+    let kept: Annotations = [
+        media_type::SIMPLE_SIGNING_SIGNATURE,
+        media_type::SIMPLE_SIGNING_CERTIFICATE,
+        media_type::SIMPLE_SIGNING_LOG_ENTRY,
+        media_type::SIMPLE_SIGNING_TIMESTAMP,
+    ]
+    .into_iter()
+    .filter_map(|name| Some((name.to_owned(), annotations.get(name)?.clone())))
+    .collect();
+    match kept.get(media_type::SIMPLE_SIGNING_SIGNATURE) {
+        Some(signature) if kept.len() == 1 => signature.clone(),
+        _ => serde_json::json!(kept).to_string(),
+    }
+}
+
+/// The annotations that [`keep`] kept.
+fn kept(text: &str) -> Annotations {
+    serde_json::from_str(text).unwrap_or_else(|_| {
+        let name = media_type::SIMPLE_SIGNING_SIGNATURE.to_owned();
+        Annotations::from([(name, text.to_owned())])
+    })
 }
 
 /// Reads the signatures out of a manifest: the layers of a Sigstore bundle that refers to
 /// a subject, or of a manifest under the tag `sha256-<hex>.sig`. Most manifests have none.
-/// Layers that are not there are left to the check of references.
+/// Layers that are not there are left to the check of references; a bundle that states
+/// something else than a signature is none.
 ///
 /// # Errors
 /// [`ServiceError::Blob`] if a layer cannot be read.
@@ -157,17 +191,16 @@ pub(super) async fn read_from(
         {
             continue;
         }
-        let simple_signature = (kind == media_type::SIMPLE_SIGNING).then(|| {
-            let text = layer.annotations.get(media_type::SIMPLE_SIGNING_SIGNATURE);
-            text.cloned().unwrap_or_default()
-        });
-        let parsed = read(app, &layer.digest, simple_signature.as_deref()).await?;
-        let (subject, layer) = (subject.clone(), layer.digest.clone());
+        let simple = kind == media_type::SIMPLE_SIGNING;
+        let read = read(app, &layer.digest, simple.then_some(&layer.annotations)).await?;
+        if read.as_ref().is_ok_and(signature::is_attestation) {
+            continue;
+        }
         arriving.push(Arriving {
-            subject,
-            layer,
-            simple_signature,
-            parsed,
+            subject: subject.clone(),
+            layer: layer.digest.clone(),
+            simple_signature: simple.then(|| keep(&layer.annotations)),
+            read,
         });
     }
     Ok(arriving)
@@ -199,7 +232,8 @@ pub(super) async fn record(
             state,
             fingerprint,
             reason,
-        } = judge(&one.parsed, &one.subject, &keys);
+            ..
+        } = judge(&one.read, &one.subject, &keys, &app.sigstore_roots);
         tracing::info!(%repository, subject = %one.subject, state, "signature arrived");
         let signature = Signature {
             repository: repository.clone(),
@@ -246,8 +280,9 @@ async fn log_arrival(app: &App, tx: &mut Tx, arrived: &Signature) -> Result<(), 
 pub async fn review(app: &App, tx: &mut Tx, namespace: &Namespace) -> Result<(), ServiceError> {
     let keys = keys(tx, namespace.as_str()).await?;
     for mut signature in store::signatures::list_namespace(tx, namespace.as_str()).await? {
-        let parsed = read(app, &signature.layer, signature.simple_signature.as_deref()).await?;
-        let verdict = judge(&parsed, &signature.subject, &keys);
+        let annotations = signature.simple_signature.as_deref().map(kept);
+        let read = read(app, &signature.layer, annotations.as_ref()).await?;
+        let verdict = judge(&read, &signature.subject, &keys, &app.sigstore_roots);
         if verdict.state != signature.state || verdict.fingerprint != signature.fingerprint {
             signature.state = verdict.state.to_owned();
             signature.fingerprint = verdict.fingerprint;

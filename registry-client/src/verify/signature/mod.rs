@@ -15,7 +15,9 @@ use std::{borrow::Cow, collections::BTreeSet};
 use chrono::{DateTime, Utc};
 use registry_schema::{
     Digest, Identity,
-    signature::{Bundle, Material, PublicKey, Purpose, SignatureError, Statement, Subject},
+    signature::{
+        Bundle, Fingerprint, Material, PublicKey, Purpose, SignatureError, Statement, Subject,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +108,24 @@ pub fn judge_attestation(
     let statement = signature.parsed.statement().cloned();
     let statement = statement.ok_or(SignatureError::NoStatement)?;
     Ok(Attestation { signer, statement })
+}
+
+/// The key that a signature says it is by; none if it does not say, or cannot be read.
+pub fn claimed_key(signature: &FetchedSignature) -> Option<Fingerprint> {
+    match signature {
+        FetchedSignature::Bundle(bytes) => Bundle::parse(&bytes.0).ok()?.key(),
+        FetchedSignature::SimpleSigning(_) => None,
+    }
+}
+
+/// Whether this states something of its subject, instead of signing it.
+pub fn is_attestation(signature: &FetchedSignature) -> bool {
+    match signature {
+        FetchedSignature::Bundle(bytes) => {
+            Bundle::parse(&bytes.0).is_ok_and(|bundle| bundle.is_attestation())
+        }
+        FetchedSignature::SimpleSigning(_) => false,
+    }
 }
 
 /// A signature in one form, whatever it was stored as.
