@@ -16,6 +16,7 @@ pub mod layout;
 pub mod oci;
 pub mod pull;
 pub mod registry;
+pub mod review;
 pub mod source;
 pub mod storage;
 pub mod trust;

@@ -52,6 +52,8 @@ pub struct App {
     pub log: Arc<Log>,
     /// Signs and checks bearer tokens.
     pub bearer: Arc<BearerKey>,
+    /// Signs records of decisions.
+    pub records: Arc<DocumentKey>,
     /// What OIDC providers said of themselves.
     pub providers: Arc<Providers>,
     /// What keyless signatures are checked with.

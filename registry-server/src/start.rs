@@ -230,6 +230,7 @@ async fn assemble(
         None => Db::sqlite(&config.data.join("registry.db")).await?,
     };
     let secret = first::secret(&db, &random, "bearer-key").await?;
+    let records = DocumentKey::open(&db, &random, "record-key").await?;
     let pull_salt = first::secret(&db, &random, "pull-salt").await?;
     let feed_key = DocumentKey::open(&db, &random, "feed-key").await?;
     let host = &public_url[url::Position::BeforeHost..url::Position::AfterPort];
@@ -250,6 +251,7 @@ async fn assemble(
         feed_key: Arc::new(feed_key),
         log: Arc::new(log),
         bearer: Arc::new(BearerKey::new(secret.as_bytes())),
+        records: Arc::new(records),
         providers: Arc::new(Providers::new()?),
         sigstore_roots,
         pull_salt: pull_salt.into(),

@@ -77,6 +77,10 @@ pub struct OwnAccount {
 
 /// A person or robot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and a field of the JSON"
+)]
 pub struct AccountDetail {
     /// Its name.
     pub name: String,
@@ -91,6 +95,9 @@ pub struct AccountDetail {
     pub disabled_at: Option<DateTime<Utc>>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
+    /// Whether it decides about versions that wait for review, as administrators may.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reviewer: bool,
 }
 
 /// A role in a namespace.
@@ -127,6 +134,9 @@ pub struct AccountChange {
     /// Whether it may do everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub administrator: Option<bool>,
+    /// Whether it decides about versions that wait for review.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewer: Option<bool>,
     /// A new password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,

@@ -11,6 +11,7 @@ use crate::name::{Namespace, PackageName};
 use crate::notice::Notice;
 use crate::profile::{Finding, ObjectProfile};
 use crate::reference::Reference;
+use crate::review::Pending;
 use crate::signature::Fingerprint;
 use crate::version::Version;
 
@@ -152,6 +153,9 @@ pub struct VersionSummary {
     pub deprecated: Option<Deprecation>,
     /// Pulls.
     pub pulls: u64,
+    /// What it waits for, if only those who may publish in its namespace see it yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Pending>,
 }
 
 /// A version with all that is known of it.

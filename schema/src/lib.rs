@@ -22,6 +22,7 @@ pub mod notice;
 pub mod openapi;
 pub mod profile;
 pub mod reference;
+pub mod review;
 pub mod scope;
 pub mod signature;
 pub mod storage;

@@ -29,7 +29,7 @@ pub(super) struct CreateArgs {
 
 /// Change an account, as an administrator; what is not named stays
 #[derive(Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("change").args(["disable", "enable", "administrator", "password", "password_stdin"]).required(true).multiple(true)))]
+#[command(group(clap::ArgGroup::new("change").args(["disable", "enable", "administrator", "reviewer", "password", "password_stdin"]).required(true).multiple(true)))]
 pub(super) struct ChangeArgs {
     /// The account
     name: String,
@@ -42,6 +42,9 @@ pub(super) struct ChangeArgs {
     /// Whether it may do everything, `true` or `false`
     #[arg(long, value_name = "BOOL")]
     administrator: Option<bool>,
+    /// Whether it decides about versions that wait for review, `true` or `false`
+    #[arg(long, value_name = "BOOL")]
+    reviewer: Option<bool>,
     #[command(flatten)]
     password: NewPassword,
 }
@@ -119,6 +122,7 @@ pub(super) async fn change(
     let change = AccountChange {
         disabled: (args.disable || args.enable).then_some(args.disable),
         administrator: args.administrator,
+        reviewer: args.reviewer,
         password,
     };
     let changed = registry.change_account(&args.name, &change).await?;

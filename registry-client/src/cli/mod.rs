@@ -34,6 +34,7 @@ mod progress;
 mod publisher;
 mod pull;
 mod push;
+mod review;
 mod search;
 mod session;
 mod sign_file;
@@ -95,6 +96,8 @@ enum Command {
     Import(import::Args),
     #[command(subcommand)]
     Trust(trust::Command),
+    #[command(subcommand)]
+    Review(review::Command),
     Search(search::Args),
     Info(info::Args),
     Star(star::Args),
@@ -129,6 +132,7 @@ impl Command {
             Self::Export(args) => export::run(&args, session).await,
             Self::Import(args) => import::run(&args, session).await,
             Self::Trust(command) => trust::run(command, session).await,
+            Self::Review(command) => review::run(command, session).await,
             Self::Search(args) => search::run(&args, session).await,
             Self::Info(args) => info::run(&args, session).await,
             Self::Star(args) => star::run(&args, session).await,

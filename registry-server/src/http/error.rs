@@ -139,6 +139,8 @@ fn status(error: &ServiceError) -> StatusCode {
         E::Forbidden { .. }
         | E::NotAdministrator { .. }
         | E::OwnPackage { .. }
+        | E::NotReviewer(_)
+        | E::OwnReview { .. }
         | E::TokenScope { .. }
         | E::RegistrationClosed
         | E::MayNotRevoke { .. }
@@ -147,6 +149,7 @@ fn status(error: &ServiceError) -> StatusCode {
         | E::NamespaceUnknown(_)
         | E::AccountUnknown(_)
         | E::MemberUnknown { .. }
+        | E::NotQueued { .. }
         | E::TokenUnknown(_)
         | E::PublisherUnknown { .. }
         | E::CertificateUnknown(_)
@@ -167,7 +170,8 @@ fn status(error: &ServiceError) -> StatusCode {
         | E::BlobUsed { .. }
         | E::Immutable { .. }
         | E::LatestIsVirtual { .. }
-        | E::Published { .. } => StatusCode::CONFLICT,
+        | E::Published { .. }
+        | E::Waits { .. } => StatusCode::CONFLICT,
         E::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
         E::TagMoved { .. } => StatusCode::PRECONDITION_FAILED,
         E::Upstream(error) => status_of_upstream(error),
@@ -191,6 +195,7 @@ fn status(error: &ServiceError) -> StatusCode {
         | E::Root(_)
         | E::Feed(_)
         | E::Signature(_)
+        | E::Identity(_)
         | E::Document(_)
         | E::Publish(_)
         | E::ManifestDigest(_)
@@ -245,6 +250,7 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
         E::Webhook(_) => ("webhook", "UNSUPPORTED"),
         E::Name(_) | E::AccountName(_) => ("name-invalid", "NAME_INVALID"),
         E::Signature(_) => ("key-invalid", "UNSUPPORTED"),
+        E::Identity(_) => ("identity-invalid", "UNSUPPORTED"),
         E::BadCredentials => (WRONG_CREDENTIALS, "UNAUTHORIZED"),
         E::Anonymous { .. } | E::Scope { .. } => ("unauthorized", "UNAUTHORIZED"),
         E::TooMany { .. } => ("too-many-requests", "TOOMANYREQUESTS"),
@@ -271,9 +277,10 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
         E::CertificateRule => ("certificate-invalid", "UNSUPPORTED"),
         E::CertificateTaken(_) => ("certificate-taken", "DENIED"),
         E::CertificateUnknown(_) => ("certificate-unknown", "NAME_UNKNOWN"),
-        E::Forbidden { .. } | E::NotAdministrator { .. } | E::MayNotRevoke { .. } => {
-            ("forbidden", "DENIED")
-        }
+        E::Forbidden { .. }
+        | E::NotAdministrator { .. }
+        | E::MayNotRevoke { .. }
+        | E::NotReviewer(_) => ("forbidden", "DENIED"),
         E::OwnPackage { .. } => ("own-package", "DENIED"),
         E::NamespaceUnknown(_) => ("namespace-unknown", "NAME_UNKNOWN"),
         E::NamespaceTaken(_) => ("namespace-taken", "DENIED"),
@@ -296,6 +303,9 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
         E::TagMoved { .. } => ("tag-moved", "DENIED"),
         E::LatestIsVirtual { .. } => ("latest-virtual", "DENIED"),
         E::Published { .. } => ("version-published", "DENIED"),
+        E::Waits { .. } => ("version-waits", "DENIED"),
+        E::NotQueued { .. } => ("review-unknown", "NAME_UNKNOWN"),
+        E::OwnReview { .. } => ("own-review", "DENIED"),
         E::Quota { .. } => ("quota", "DENIED"),
         E::StorageRule { .. } => ("storage-rule", "UNSUPPORTED"),
         E::Root(_) => ("root-invalid", "UNSUPPORTED"),

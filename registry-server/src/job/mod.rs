@@ -6,6 +6,7 @@
 
 pub mod gc;
 pub mod log;
+pub mod pending;
 pub mod retention;
 pub mod revocation;
 pub mod scrub;
@@ -50,6 +51,7 @@ pub fn all(_app: &App) -> Vec<Job> {
         webhooks::job(),
         revocation::job(),
         log::job(),
+        pending::job(),
     ]
 }
 

@@ -65,6 +65,7 @@ pub async fn create(
         password,
         disabled_at: None,
         created_at: app.clock.now(),
+        reviewer: false,
     };
     let mut tx = app.db.begin().await?;
     insert(app, &mut tx, caller, &row).await?;
@@ -95,6 +96,7 @@ fn describe(row: Row) -> AccountDetail {
         password: row.password.is_some(),
         disabled_at: row.disabled_at,
         created_at: row.created_at,
+        reviewer: row.reviewer,
     }
 }
 
@@ -172,7 +174,8 @@ pub async fn change(
     let mut tx = app.db.begin().await?;
     let row = store::accounts::find_in(&mut tx, name).await?;
     let mut row = row.ok_or_else(|| unknown(name))?;
-    if row.robot && (password.is_some() || change.administrator == Some(true)) {
+    let raised = change.administrator == Some(true) || change.reviewer == Some(true);
+    if row.robot && (password.is_some() || raised) {
         return Err(unknown(name));
     }
     match change.disabled {
@@ -181,6 +184,7 @@ pub async fn change(
         None => {}
     }
     row.administrator = change.administrator.unwrap_or(row.administrator);
+    row.reviewer = change.reviewer.unwrap_or(row.reviewer);
     let new_password = password.is_some();
     row.password = password.or(row.password);
     let powerless = row.disabled_at.is_some() || !row.administrator;
@@ -194,6 +198,7 @@ pub async fn change(
     let detail = json!({
         "disabled": change.disabled,
         "administrator": change.administrator,
+        "reviewer": change.reviewer,
         "password": new_password,
     });
     let subject = format!("account:{name}");

@@ -12,6 +12,7 @@ use super::{
     audit,
     cache::BlobKey,
     quota,
+    visible::{self, View},
 };
 use crate::{
     app::App,
@@ -48,9 +49,10 @@ pub async fn find(
     if let Some(found) = app.reads.blobs.get(&key, commits) {
         return Ok(found);
     }
-    let Standing { public, .. } = access::demand(app, caller, repository, Action::Pull).await?;
+    let standing = access::demand(app, caller, repository, Action::Pull).await?;
     let found = store::blobs::find(&app.db, repository, digest).await?;
     let (size_bytes, _) = found.ok_or_else(|| unknown(repository, digest))?;
+    let public = demand_shown(app, caller, standing, repository, digest).await?;
     let found = Found { size_bytes, public };
     if public {
         let key = (repository.clone(), digest.clone());
@@ -95,9 +97,11 @@ pub async fn find_to_keep(
     repository: &RepositoryName,
     digest: &Digest,
 ) -> Result<Found, ServiceError> {
-    let Standing { public, right } = access::demand(app, caller, repository, Action::Pull).await?;
+    let standing = access::demand(app, caller, repository, Action::Pull).await?;
     let found = store::blobs::find(&app.db, repository, digest).await?;
     let (size_bytes, leased_until) = found.ok_or_else(|| unknown(repository, digest))?;
+    let public = demand_shown(app, caller, standing, repository, digest).await?;
+    let right = standing.right;
     let now = app.clock.now();
     // A write for every question would be dear: half of a lease is long enough too.
     if right >= Right::Write && leased_until < now + LEASE / 2 {
@@ -108,6 +112,21 @@ pub async fn find_to_keep(
         tx.commit().await?;
     }
     Ok(Found { size_bytes, public })
+}
+
+/// Demands that the caller sees the blob; says whether everybody does.
+async fn demand_shown(
+    app: &App,
+    caller: &Caller,
+    standing: Standing,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<bool, ServiceError> {
+    let shown = visible::is_shown(app, repository, digest).await?;
+    if !shown && visible::view(app, caller, standing).await? == View::Outside {
+        return Err(unknown(repository, digest));
+    }
+    Ok(standing.public && shown)
 }
 
 fn unknown(repository: &RepositoryName, digest: &Digest) -> ServiceError {
@@ -150,7 +169,11 @@ pub async fn mount(
     for holder in holders {
         // By account and by the scope of the token: what this request could not read, it
         // cannot mount.
-        match access::demand(app, caller, &holder, Action::Pull).await {
+        let seen = match access::demand(app, caller, &holder, Action::Pull).await {
+            Ok(standing) => demand_shown(app, caller, standing, &holder, digest).await,
+            Err(error) => Err(error),
+        };
+        match seen {
             Ok(_) => {}
             Err(error @ ServiceError::Store(_)) => return Err(error),
             Err(_) => continue,

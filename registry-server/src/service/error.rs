@@ -58,6 +58,9 @@ pub enum ServiceError {
     /// A key or signature is malformed.
     #[error(transparent)]
     Signature(#[from] SignatureError),
+    /// A signer is malformed.
+    #[error(transparent)]
+    Identity(#[from] registry_schema::identity::IdentityError),
     /// The namespace has no such key.
     #[error("namespace `{namespace}` has no key {fingerprint}")]
     KeyUnknown {
@@ -169,6 +172,31 @@ pub enum ServiceError {
         "`latest` of {package} means its highest stable version and cannot be set; push a version tag only"
     )]
     LatestIsVirtual { package: PackageName },
+    /// A version waits, and needs what was to be changed or deleted.
+    #[error(
+        "{package} {version} waits with other content, or needs this; delete its tag first, and it waits no more"
+    )]
+    Waits {
+        package: PackageName,
+        version: Version,
+    },
+    /// Only reviewers may do this.
+    #[error("`{0}` is no reviewer; only reviewers and administrators decide about versions")]
+    NotReviewer(String),
+    /// Nothing is to be decided.
+    #[error(
+        "{package} {version} does not wait for review, or not with that digest; see `bpfpkg review list`"
+    )]
+    NotQueued {
+        package: PackageName,
+        version: Version,
+    },
+    /// Nobody approves their own work.
+    #[error("`{account}` publishes in the namespace of {package}; somebody else must approve it")]
+    OwnReview {
+        account: String,
+        package: PackageName,
+    },
     /// A version needs what was to be deleted.
     #[error("{package} {version} is published and cannot be deleted; yank it instead")]
     Published {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Manifests: put, get, delete, and who refers to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use registry_schema::{
-    Digest,
+    Digest, Version,
     name::{RepositoryName, Tag},
 };
 use serde_json::json;
@@ -17,8 +17,11 @@ use super::{
     cache::ManifestKey,
     document::{Document, DocumentError, MAX_MANIFEST},
     lifecycle::{self, Pulled},
-    log, publish, quota, signature,
+    log, pending,
+    publish::{self, Committed},
+    quota, record, signature,
     tag::{self, Condition, Page},
+    visible::{self, View},
 };
 use crate::{
     app::App,
@@ -74,6 +77,8 @@ pub struct Stored {
     pub subject: Option<Digest>,
     /// Whether the publish log says by now what it is to say of it.
     pub logged: bool,
+    /// The version that others do not see yet.
+    pub pending: Option<Version>,
 }
 
 /// Stores a manifest, sets its tags, and publishes a version if that is what it is: all of
@@ -119,6 +124,7 @@ pub async fn put(
     if store::manifests::insert(&mut tx, repository, &manifest, now).await? {
         insert_references(&mut tx, repository, &digest, &document).await?;
     }
+    let waits = publish.is_some() && app.config.policy.is_public();
     let mut moved = Vec::new();
     for tag in &new.tags {
         tag::check(&mut tx, repository, tag, &digest, &document).await?;
@@ -126,18 +132,29 @@ pub async fn put(
         let before = store::tags::find_in(&mut tx, repository, tag).await?;
         let publishes = publish.as_ref().is_some_and(|publish| publish.is(tag));
         moved.extend((before.as_ref() != Some(&digest) && !publishes).then_some(tag));
-        store::tags::set(&mut tx, repository, tag, &digest, now).await?;
+        // The tag of a version that waits is set on its release.
+        if !(publishes && waits) {
+            store::tags::set(&mut tx, repository, tag, &digest, now).await?;
+        }
     }
-    let published = match &publish {
-        Some(publish) if publish.commit(app, &mut tx).await? => Some(publish),
-        _ => None,
-    };
-    signature::record(app, &mut tx, repository, &digest, signatures).await?;
+    let source = new.given.source.as_deref();
+    let mut committed = Committed::Known;
+    if let Some(publish) = &publish {
+        committed = publish.commit(app, &mut tx, source).await?;
+    }
+    let mut judged = signature::record(app, &mut tx, repository, &digest, signatures).await?;
     quota::check(&mut tx, repository.namespace()).await?;
-    if let Some(publish) = published {
-        publish.log(app, &mut tx).await?;
-        let (subject, detail) = publish.entry(new.given.source.as_deref());
-        audit::append(app, &mut tx, caller, "version.publish", &subject, detail).await?;
+    judged.extend((committed == Committed::Waits).then(|| digest.clone()));
+    let decided = settle(app, &mut tx, caller, repository, &judged).await?;
+    let mut waiting = None;
+    if let Some(publish) = &publish {
+        if committed == Committed::Published {
+            publish.log(app, &mut tx).await?;
+            let (subject, detail) = publish.entry(source);
+            audit::append(app, &mut tx, caller, "version.publish", &subject, detail).await?;
+        } else if committed == Committed::Waits && !decided {
+            waiting = Some(publish.version().clone());
+        }
     }
     for tag in moved {
         let subject = format!("{repository}:{tag}");
@@ -146,13 +163,35 @@ pub async fn put(
     }
     tx.commit().await?;
     app.metrics.received(manifest.body.len() as u64);
-    let quiet = published.is_none() && !signs;
+    let quiet = committed != Committed::Published && !signs && !decided;
     let logged = quiet || log::settle(app).await;
+    if decided {
+        // Boxed, for it puts a manifest too.
+        Box::pin(record::attach_all(app)).await?;
+    }
     Ok(Stored {
         digest,
         subject: document.subject,
         logged,
+        pending: waiting,
     })
+}
+
+/// Publishes what has waited for what arrived. Says whether anything was decided.
+async fn settle(
+    app: &App,
+    tx: &mut Tx,
+    caller: &Caller,
+    repository: &RepositoryName,
+    judged: &BTreeSet<Digest>,
+) -> Result<bool, ServiceError> {
+    let mut decided = false;
+    if let Some(package) = repository.package() {
+        for subject in judged {
+            decided |= pending::settle(app, tx, caller, &package, subject).await?;
+        }
+    }
+    Ok(decided)
 }
 
 /// Demands that everything a manifest points at is in the repository, under the lock of
@@ -258,9 +297,8 @@ pub async fn find(
     if let Some(found) = app.reads.manifests.get(&key, commits) {
         return Ok(found);
     }
-    let public = access::demand(app, caller, repository, Action::Pull)
-        .await?
-        .public;
+    let standing = access::demand(app, caller, repository, Action::Pull).await?;
+    let view = visible::view(app, caller, standing).await?;
     let unknown = || ServiceError::ManifestUnknown {
         repository: repository.clone(),
         name: match name {
@@ -270,12 +308,17 @@ pub async fn find(
     };
     let digest = match name {
         ManifestName::Digest(digest) => digest.clone(),
-        ManifestName::Tag(tag) => tag::resolve(app, repository, tag)
+        ManifestName::Tag(tag) => tag::resolve_for(app, view, repository, tag)
             .await?
             .ok_or_else(unknown)?,
     };
     let manifest = store::manifests::find(&app.db, repository, &digest).await?;
     let manifest = manifest.ok_or_else(unknown)?;
+    let shown = visible::is_shown(app, repository, &digest).await?;
+    if view == View::Outside && !shown {
+        return Err(unknown());
+    }
+    let public = standing.public && shown;
     let version = match repository.package() {
         Some(package) => lifecycle::pulled(app, &package, &digest).await?,
         None => None,
@@ -311,6 +354,11 @@ pub async fn delete(
     {
         return Err(ServiceError::Published { package, version });
     }
+    if let Some(package) = repository.package()
+        && let Some(version) = store::pending::version_with(&mut tx, &package, digest).await?
+    {
+        return Err(ServiceError::Waits { package, version });
+    }
     store::tags::delete_of(&mut tx, repository, digest).await?;
     if !store::manifests::delete(&mut tx, repository, digest).await? {
         let (repository, name) = (repository.clone(), digest.to_string());
@@ -342,8 +390,14 @@ pub async fn referrers(
     subject: &Digest,
     mut wanted: Wanted,
 ) -> Result<Page<Referrer>, ServiceError> {
-    access::demand(app, caller, repository, Action::Pull).await?;
+    let standing = access::demand(app, caller, repository, Action::Pull).await?;
     let (mut entries, mut bytes) = (Vec::new(), 0);
+    if visible::view(app, caller, standing).await? == View::Outside
+        && !visible::is_shown(app, repository, subject).await?
+    {
+        let more = false;
+        return Ok(Page { entries, more });
+    }
     loop {
         let (kind, last) = (&wanted.artifact_type, &wanted.last);
         let batch = store::manifests::referrers(&app.db, repository, subject, kind, last).await?;

@@ -251,10 +251,13 @@ pub async fn add_key(
         pem: key.to_pem(),
         added_at: app.clock.now(),
         added_by: caller.name().to_owned(),
+        revoked_since: None,
+        revocation: None,
+        revocation_reason: None,
     };
     let mut tx = app.db.begin().await?;
     if store::namespaces::add_key(&mut tx, name.as_str(), &row).await? {
-        super::signature::review(app, &mut tx, name).await?;
+        super::signature::review(app, &mut tx, caller, name).await?;
         let said = Change::IdentityAdd {
             namespace: name.clone(),
             identity: fingerprint.into(),
@@ -293,7 +296,7 @@ pub async fn remove_key(
             fingerprint: *fingerprint,
         });
     }
-    super::signature::review(app, &mut tx, name).await?;
+    super::signature::review(app, &mut tx, caller, name).await?;
     let said = Change::IdentityRemove {
         namespace: name.clone(),
         identity: (*fingerprint).into(),

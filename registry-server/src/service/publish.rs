@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use registry_schema::{
-    Digest, PackageManifest,
+    Digest, PackageManifest, Version,
     manifest::MAX_MANIFEST as MAX_CONFIG,
     manifest::ManifestError,
     media_type,
@@ -24,6 +24,7 @@ use super::{
     access::Caller,
     document::{Descriptor, Document},
     manifest::NewManifest,
+    pending,
 };
 use crate::{
     app::App,
@@ -97,6 +98,17 @@ pub struct Publish {
     new: NewVersion,
 }
 
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Committed {
+    /// It is a version now.
+    Published,
+    /// It was one already.
+    Known,
+    /// Only those see it who may publish.
+    Waits,
+}
+
 /// Checks whether the manifest is about to become a version, and if so reads everything
 /// that it leads to. `None` for all other content, which needs no check.
 ///
@@ -156,21 +168,32 @@ pub(super) async fn prepare(
 }
 
 impl Publish {
-    /// Writes the rows of the catalogue, and says whether it did; a version that is there
-    /// already stays as it is.
-    pub(super) async fn commit(&self, app: &App, tx: &mut Tx) -> Result<bool, ServiceError> {
+    /// Writes the rows of the catalogue; a version that is there already stays as it is.
+    /// Where versions wait, it waits.
+    pub(super) async fn commit(
+        &self,
+        app: &App,
+        tx: &mut Tx,
+        source: Option<&str>,
+    ) -> Result<Committed, ServiceError> {
         let (package, now) = (&self.new.package, app.clock.now());
         // The tag was checked in this transaction: if there is a version, it is this one.
         if store::packages::index_of(tx, package, &self.new.version)
             .await?
-            .is_none()
+            .is_some()
         {
-            super::limit::publish(app, tx, &self.new.published_by).await?;
-            store::packages::insert_version(tx, &self.new, now).await?;
-            store::changes::append(tx, package, now).await?;
-            return Ok(true);
+            return Ok(Committed::Known);
         }
-        Ok(false)
+        if app.config.policy.is_public() {
+            if pending::hold(app, tx, &self.new, source).await? {
+                super::limit::publish(app, tx, &self.new.published_by).await?;
+            }
+            return Ok(Committed::Waits);
+        }
+        super::limit::publish(app, tx, &self.new.published_by).await?;
+        store::packages::insert_version(tx, &self.new, now).await?;
+        store::changes::append(tx, package, now).await?;
+        Ok(Committed::Published)
     }
 
     /// Says it to the publish log.
@@ -187,6 +210,11 @@ impl Publish {
             detail["source"] = source.into();
         }
         (subject, detail)
+    }
+
+    /// The version.
+    pub(super) const fn version(&self) -> &Version {
+        &self.new.version
     }
 
     /// Whether this is the tag that makes the version.

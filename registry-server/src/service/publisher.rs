@@ -109,6 +109,7 @@ pub async fn add(
         password: None,
         disabled_at: None,
         created_at: now,
+        reviewer: false,
     };
     let row = Row {
         account: robot.name.clone(),

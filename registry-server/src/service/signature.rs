@@ -4,19 +4,25 @@
 //! A signature is judged when it arrives and again when the keys of its namespace
 //! change. It belongs to a digest, not to a tag: it may arrive before the tag or after.
 
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
 use registry_client::{
     oci::Annotations,
     pull::{Blob, FetchedSignature, SimpleSigning},
-    verify::signature::{self, Roots, SignatureFault, Signer},
+    verify::signature::{self, Roots, SignatureFault},
 };
 use registry_schema::{
-    Digest, Identity, Namespace, media_type,
+    Digest, Identity, Namespace,
+    identity::OidcIdentity,
+    media_type,
     name::{RepositoryName, Tag},
     signature::{MAX_BUNDLE, PublicKey, SignatureError},
     transparency::LoggedSignature,
+    trust::policy::SignerPattern,
 };
 
-use super::{ServiceError, document::Document, log};
+use super::{ServiceError, access::Caller, document::Document, log, pending};
 use crate::{
     app::App,
     blob::BlobError,
@@ -29,23 +35,54 @@ const MAX_LAYERS: usize = 32;
 /// A verdict over one signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// `verified`, `unknown_key` or `invalid`.
+    /// `verified`, `unknown_key`, `revoked` or `invalid`.
     pub state: &'static str,
     /// The key that verified it, or that it claims.
     pub fingerprint: Option<String>,
-    /// Why it is not verified.
+    /// The identity of the namespace that it is by.
+    pub signer: Option<Identity>,
+    /// Why it does not count.
     pub reason: Option<String>,
-    /// Who made it, if it holds.
-    pub signer: Option<Signer>,
 }
 
-/// Checks a signature that was read against the keys of a namespace, and against the
-/// Sigstore roots of this registry.
+/// Since when nothing counts that an identity signs, and why.
+type Revoked = Option<(DateTime<Utc>, String)>;
+
+/// Whom a namespace lets sign, and whom it let sign once.
+#[derive(Debug, Clone, Default)]
+pub struct Bound {
+    keys: Vec<PublicKey>,
+    identities: Vec<(SignerPattern, Revoked)>,
+}
+
+impl Bound {
+    /// Whether an identity is bound, and whether it was revoked.
+    pub(super) fn find(&self, identity: &Identity) -> Option<&Revoked> {
+        let fits = |(pattern, _): &&(SignerPattern, Revoked)| pattern.matches(identity);
+        let mut all = self
+            .identities
+            .iter()
+            .filter(fits)
+            .map(|(_, revoked)| revoked);
+        // Where several patterns fit, one that counts decides.
+        let first = all.next()?;
+        Some(all.fold(first, |best, one| match (best, one) {
+            (Some((until, _)), Some((later, _))) if later > until => one,
+            (Some(_), None) => one,
+            _ => best,
+        }))
+    }
+}
+
+/// Checks a signature that was read and arrived at `seen_at` against the identities of a
+/// namespace, and the Sigstore roots of this registry. What was signed before an identity was
+/// revoked goes on to count: the registry knows when it arrived.
 pub fn judge(
     read: &Result<FetchedSignature, SignatureFault>,
     subject: &Digest,
-    keys: &[PublicKey],
+    bound: &Bound,
     roots: &Roots,
+    seen_at: DateTime<Utc>,
 ) -> Verdict {
     let claimed = read.as_ref().ok().and_then(signature::claimed_key);
     let verdict = |state, reason: String| Verdict {
@@ -55,26 +92,33 @@ pub fn judge(
         signer: None,
     };
     let judged = match read {
-        Ok(found) => signature::judge(found, subject, keys, roots),
+        Ok(found) => signature::judge(found, subject, &bound.keys, roots),
         Err(fault) => return verdict("invalid", fault.to_string()),
     };
     match judged {
-        Ok(signer) => match &signer.identity {
-            Identity::Key(key) => Verdict {
-                state: "verified",
-                fingerprint: Some(key.to_string()),
-                reason: None,
-                signer: Some(signer),
-            },
-            Identity::Oidc(_) => Verdict {
-                reason: Some(format!(
-                    "{} is not registered for the namespace",
-                    signer.identity
-                )),
-                signer: Some(signer),
-                ..verdict("unknown_key", String::new())
-            },
-        },
+        Ok(signer) => {
+            let identity = signer.identity;
+            let fingerprint = match &identity {
+                Identity::Key(key) => Some(key.to_string()),
+                Identity::Oidc(_) => None,
+            };
+            let (state, reason) = match bound.find(&identity) {
+                None => {
+                    let reason = format!("{identity} is not registered for the namespace");
+                    ("unknown_key", Some(reason))
+                }
+                Some(Some((since, reason))) if seen_at >= *since => {
+                    ("revoked", Some(reason.clone()))
+                }
+                Some(_) => ("verified", None),
+            };
+            Verdict {
+                state,
+                fingerprint,
+                signer: (state == "verified").then_some(identity),
+                reason,
+            }
+        }
         Err(SignatureFault::UnknownKey { .. }) => verdict(
             "unknown_key",
             "the key is not registered for the namespace".to_owned(),
@@ -87,16 +131,45 @@ pub fn judge(
     }
 }
 
-/// The keys of a namespace as they are in this transaction.
+/// The identities of a namespace as they are in this transaction.
 ///
 /// # Errors
 /// [`ServiceError::Store`]; [`ServiceError::Signature`] if a stored key is unusable.
-pub async fn keys(tx: &mut Tx, namespace: &str) -> Result<Vec<PublicKey>, ServiceError> {
-    let rows = store::namespaces::keys_in(tx, namespace).await?;
-    Ok(rows
-        .iter()
-        .map(|row| PublicKey::from_pem(&row.pem))
-        .collect::<Result<_, _>>()?)
+pub async fn bound(tx: &mut Tx, namespace: &str) -> Result<Bound, ServiceError> {
+    let mut bound = Bound::default();
+    for row in store::namespaces::keys_in(tx, namespace).await? {
+        let key = PublicKey::from_pem(&row.pem)?;
+        let pattern = SignerPattern::Key(key.fingerprint());
+        let revoked = sentence(
+            &pattern,
+            row.revocation.as_deref(),
+            row.revocation_reason.as_deref(),
+        );
+        bound
+            .identities
+            .push((pattern, row.revoked_since.map(|at| (at, revoked))));
+        bound.keys.push(key);
+    }
+    for row in store::identities::list_in(tx, namespace).await? {
+        let pattern = SignerPattern::Oidc(OidcIdentity::new(&row.issuer, &row.subject)?);
+        let revoked = sentence(
+            &pattern,
+            row.revocation.as_deref(),
+            row.revocation_reason.as_deref(),
+        );
+        bound
+            .identities
+            .push((pattern, row.revoked_since.map(|at| (at, revoked))));
+    }
+    Ok(bound)
+}
+
+fn sentence(pattern: &SignerPattern, end: Option<&str>, note: Option<&str>) -> String {
+    let end = end.unwrap_or_default();
+    match note.filter(|note| !note.is_empty()) {
+        Some(note) => format!("{pattern} was revoked as {end}: {note}"),
+        None => format!("{pattern} was revoked as {end}"),
+    }
 }
 
 /// Reads the layer of a signature. What is no signature is an invalid one; only a failure
@@ -212,7 +285,7 @@ fn subject_of_tag(tag: &Tag) -> Option<Digest> {
     format!("{algorithm}:{hex}").parse().ok()
 }
 
-/// Judges the signatures of a manifest and notes them.
+/// Judges the signatures of a manifest and notes them. Gives what they are about.
 ///
 /// # Errors
 /// [`ServiceError::Store`].
@@ -222,19 +295,26 @@ pub(super) async fn record(
     repository: &RepositoryName,
     manifest: &Digest,
     arriving: Vec<Arriving>,
-) -> Result<(), ServiceError> {
+) -> Result<BTreeSet<Digest>, ServiceError> {
+    let mut subjects = BTreeSet::new();
     if arriving.is_empty() {
-        return Ok(());
+        return Ok(subjects);
     }
-    let (keys, now) = (keys(tx, repository.namespace()).await?, app.clock.now());
+    let (bound, now) = (bound(tx, repository.namespace()).await?, app.clock.now());
     for one in arriving {
-        let Verdict {
-            state,
-            fingerprint,
-            reason,
-            ..
-        } = judge(&one.read, &one.subject, &keys, &app.sigstore_roots);
+        // Pushed again, it is as old as it was.
+        let known = store::signatures::seen_at(tx, repository, manifest, &one.layer).await?;
+        let seen_at = known.unwrap_or(now);
+        let verdict = judge(
+            &one.read,
+            &one.subject,
+            &bound,
+            &app.sigstore_roots,
+            seen_at,
+        );
+        let state = verdict.state;
         tracing::info!(%repository, subject = %one.subject, state, "signature arrived");
+        subjects.insert(one.subject.clone());
         let signature = Signature {
             repository: repository.clone(),
             subject: one.subject,
@@ -242,24 +322,27 @@ pub(super) async fn record(
             layer: one.layer,
             simple_signature: one.simple_signature,
             state: state.to_owned(),
-            fingerprint,
-            reason,
-            seen_at: now,
+            fingerprint: verdict.fingerprint,
+            signer: verdict.signer.map(|signer| signer.to_string()),
+            reason: verdict.reason,
+            seen_at,
         };
         store::signatures::upsert(tx, &signature).await?;
-        log_arrival(app, tx, &signature).await?;
+        if known.is_none() {
+            log_arrival(app, tx, &signature).await?;
+        }
     }
     if let Some(package) = repository.package()
         && store::packages::exists(tx, &package).await?
     {
         store::changes::append(tx, &package, now).await?;
     }
-    Ok(())
+    Ok(subjects)
 }
 
 /// Says to the publish log that a signature of a published version counts.
 async fn log_arrival(app: &App, tx: &mut Tx, arrived: &Signature) -> Result<(), ServiceError> {
-    let (Some(package), Some(key)) = (arrived.repository.package(), &arrived.fingerprint) else {
+    let (Some(package), Some(signer)) = (arrived.repository.package(), &arrived.signer) else {
         return Ok(());
     };
     // A bundle says the same as its simple form, which older clients need.
@@ -267,31 +350,49 @@ async fn log_arrival(app: &App, tx: &mut Tx, arrived: &Signature) -> Result<(), 
         return Ok(());
     }
     let signature = LoggedSignature {
-        signer: Identity::Key(key.parse()?),
+        signer: signer.parse()?,
         bundle: arrived.layer.clone(),
     };
     log::signed(app, tx, &package, &arrived.subject, signature).await
 }
 
-/// Judges all signatures of a namespace anew, after its keys changed.
+/// Judges all signatures of a namespace anew, after its identities changed.
 ///
 /// # Errors
 /// [`ServiceError::Store`], [`ServiceError::Blob`].
-pub async fn review(app: &App, tx: &mut Tx, namespace: &Namespace) -> Result<(), ServiceError> {
-    let keys = keys(tx, namespace.as_str()).await?;
+pub async fn review(
+    app: &App,
+    tx: &mut Tx,
+    caller: &Caller,
+    namespace: &Namespace,
+) -> Result<(), ServiceError> {
+    let bound = bound(tx, namespace.as_str()).await?;
     for mut signature in store::signatures::list_namespace(tx, namespace.as_str()).await? {
         let annotations = signature.simple_signature.as_deref().map(kept);
         let read = read(app, &signature.layer, annotations.as_ref()).await?;
-        let verdict = judge(&read, &signature.subject, &keys, &app.sigstore_roots);
-        if verdict.state != signature.state || verdict.fingerprint != signature.fingerprint {
+        let seen_at = signature.seen_at;
+        let verdict = judge(
+            &read,
+            &signature.subject,
+            &bound,
+            &app.sigstore_roots,
+            seen_at,
+        );
+        let signer = verdict.signer.map(|signer| signer.to_string());
+        if verdict.state != signature.state
+            || verdict.fingerprint != signature.fingerprint
+            || signer != signature.signer
+        {
             signature.state = verdict.state.to_owned();
             signature.fingerprint = verdict.fingerprint;
+            signature.signer = signer;
             signature.reason = verdict.reason;
             store::signatures::upsert(tx, &signature).await?;
         }
     }
+    let now = app.clock.now();
     for package in store::signatures::packages(tx, namespace.as_str()).await? {
-        store::changes::append(tx, &package, app.clock.now()).await?;
+        store::changes::append(tx, &package, now).await?;
     }
-    Ok(())
+    pending::settle_namespace(app, tx, caller, namespace).await
 }

@@ -59,6 +59,7 @@ pub async fn first_token(app: &App) -> Result<Option<String>, ServiceError> {
         password: None,
         disabled_at: None,
         created_at: now,
+        reviewer: false,
     };
     let console = Caller::console();
     let mut tx = app.db.begin().await?;

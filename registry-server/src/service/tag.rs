@@ -12,6 +12,8 @@ use super::{
     access::{self, Action, Caller, Grant},
     audit,
     document::Document,
+    review,
+    visible::{self, View},
 };
 use crate::{
     app::App,
@@ -42,6 +44,24 @@ pub(super) async fn resolve(
     Ok(store::tags::find(&app.db, repository, tag).await?)
 }
 
+/// The same for somebody who may also see what waits.
+pub(super) async fn resolve_for(
+    app: &App,
+    view: View,
+    repository: &RepositoryName,
+    tag: &Tag,
+) -> Result<Option<Digest>, ServiceError> {
+    let found = resolve(app, repository, tag).await?;
+    if found.is_none()
+        && view == View::Inside
+        && let (Some(package), Ok(version)) = (repository.package(), tag.as_str().parse())
+    {
+        let waiting = store::pending::find(&app.db, &package, &version).await?;
+        return Ok(waiting.map(|waiting| waiting.new.index_digest));
+    }
+    Ok(found)
+}
+
 /// Refuses a tag that may not be set: `latest` of a package, and a version's tag that
 /// names something else already.
 ///
@@ -70,6 +90,12 @@ pub(super) async fn check(
             version,
             published,
         });
+    }
+    if let Ok(version) = tag.as_str().parse::<Version>()
+        && let Some(waiting) = store::pending::find_in(tx, &package, &version).await?
+        && waiting.new.index_digest != *digest
+    {
+        return Err(ServiceError::Waits { package, version });
     }
     Ok(())
 }
@@ -145,8 +171,18 @@ pub async fn list(
     last: &str,
     limit: usize,
 ) -> Result<Page<Tag>, ServiceError> {
-    access::demand(app, caller, repository, Action::Pull).await?;
+    let standing = access::demand(app, caller, repository, Action::Pull).await?;
     let mut tags = store::tags::list(&app.db, repository).await?;
+    match visible::view(app, caller, standing).await? {
+        View::Open => {}
+        View::Inside => add_waiting(app, repository, &mut tags).await?,
+        View::Outside => {
+            keep_shown(app, repository, &mut tags).await?;
+            if tags.is_empty() {
+                return Err(ServiceError::RepositoryUnknown(repository.clone()));
+            }
+        }
+    }
     if tags.is_empty() && !store::repositories::exists(&app.db, repository).await? {
         return Err(ServiceError::RepositoryUnknown(repository.clone()));
     }
@@ -157,6 +193,38 @@ pub async fn list(
         entries: tags,
         more,
     })
+}
+
+/// Adds the tags of versions that wait.
+async fn add_waiting(
+    app: &App,
+    repository: &RepositoryName,
+    tags: &mut Vec<Tag>,
+) -> Result<(), ServiceError> {
+    if let Some(package) = repository.package() {
+        let waiting = store::pending::of(&app.db, &package).await?;
+        tags.extend(waiting.iter().map(|waiting| waiting.new.version.tag()));
+        tags.sort_unstable();
+    }
+    Ok(())
+}
+
+/// Takes out the tags of what is not published.
+async fn keep_shown(
+    app: &App,
+    repository: &RepositoryName,
+    tags: &mut Vec<Tag>,
+) -> Result<(), ServiceError> {
+    let mut shown = Vec::with_capacity(tags.len());
+    for tag in tags.drain(..) {
+        if let Some(digest) = store::tags::find(&app.db, repository, &tag).await?
+            && visible::is_shown(app, repository, &digest).await?
+        {
+            shown.push(tag);
+        }
+    }
+    *tags = shown;
+    Ok(())
 }
 
 /// Lists up to `limit` repositories after `last` that the caller may read.
@@ -201,9 +269,18 @@ async fn readable(
         let exhausted = page.len() < wanted;
         for name in page {
             last = name.to_string();
-            if caller.scopes().is_none() || access::may_read(app, caller, name.as_str()).await? {
-                entries.push(name);
+            if caller.scopes().is_some() && !access::may_read(app, caller, name.as_str()).await? {
+                continue;
             }
+            if app.config.policy.is_public() {
+                let standing = access::standing(app, caller, name.namespace()).await?;
+                if visible::view(app, caller, standing).await? == View::Outside
+                    && !store::visible::has_version(&app.db, &name).await?
+                {
+                    continue;
+                }
+            }
+            entries.push(name);
         }
         if exhausted || entries.len() >= wanted {
             entries.truncate(wanted);
@@ -225,6 +302,11 @@ pub async fn delete(
     condition: &Condition,
 ) -> Result<(), ServiceError> {
     access::demand(app, caller, repository, Action::Delete).await?;
+    if let (Some(package), Ok(version)) = (repository.package(), tag.as_str().parse::<Version>())
+        && review::withdraw(app, caller, &package, &version).await?
+    {
+        return Ok(());
+    }
     let mut tx = app.db.begin().await?;
     store::repositories::lock(&mut tx, repository).await?;
     demand(&mut tx, repository, tag, condition).await?;

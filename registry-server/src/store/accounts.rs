@@ -20,10 +20,12 @@ pub struct Account {
     pub disabled_at: Option<DateTime<Utc>>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
+    /// Whether it decides about versions that wait for review.
+    pub reviewer: bool,
 }
 
-const INSERT: &str = "insert into accounts (name, administrator, robot, password, disabled_at, created_at) \
-     values ($1, $2, $3, $4, $5, $6) on conflict (name) do nothing";
+const INSERT: &str = "insert into accounts (name, administrator, robot, password, disabled_at, created_at, reviewer) \
+     values ($1, $2, $3, $4, $5, $6, $7) on conflict (name) do nothing";
 
 /// Adds an account; `false` if one of the same name stays as it is.
 ///
@@ -31,7 +33,7 @@ const INSERT: &str = "insert into accounts (name, administrator, robot, password
 /// [`StoreError::Statement`].
 pub async fn insert(tx: &mut Tx, account: &Account) -> Result<bool, StoreError> {
     let rows = on!(Tx, tx, c => sqlx::query(INSERT).bind(&account.name).bind(account.administrator)
-        .bind(account.robot).bind(&account.password).bind(account.disabled_at).bind(account.created_at)
+        .bind(account.robot).bind(&account.password).bind(account.disabled_at).bind(account.created_at).bind(account.reviewer)
         .execute(&mut **c).await.map(|done| done.rows_affected()))?;
     Ok(rows > 0)
 }
@@ -46,7 +48,7 @@ pub async fn count(db: &Db) -> Result<i64, StoreError> {
     Ok(on!(Db, db, c => sqlx::query_scalar(COUNT).fetch_one(c).await)?)
 }
 
-const FIND: &str = "select name, administrator, robot, password, disabled_at, created_at \
+const FIND: &str = "select name, administrator, robot, password, disabled_at, created_at, reviewer \
                     from accounts where name = $1";
 
 /// The account called `name`, disabled or not.
@@ -65,7 +67,7 @@ pub async fn find_in(tx: &mut Tx, name: &str) -> Result<Option<Account>, StoreEr
     Ok(on!(Tx, tx, c => sqlx::query_as(FIND).bind(name).fetch_optional(&mut **c).await)?)
 }
 
-const LIST: &str = "select name, administrator, robot, password, disabled_at, created_at \
+const LIST: &str = "select name, administrator, robot, password, disabled_at, created_at, reviewer \
                     from accounts where name > $1 order by name limit $2";
 
 /// Up to `limit` accounts after `last`, by name.
@@ -76,8 +78,7 @@ pub async fn list(db: &Db, last: &str, limit: i64) -> Result<Vec<Account>, Store
     Ok(on!(Db, db, c => sqlx::query_as(LIST).bind(last).bind(limit).fetch_all(c).await)?)
 }
 
-const UPDATE: &str =
-    "update accounts set administrator = $2, password = $3, disabled_at = $4 where name = $1";
+const UPDATE: &str = "update accounts set administrator = $2, password = $3, disabled_at = $4, reviewer = $5 where name = $1";
 
 /// Writes what can change of an account.
 ///
@@ -85,7 +86,7 @@ const UPDATE: &str =
 /// [`StoreError::Statement`].
 pub async fn update(tx: &mut Tx, account: &Account) -> Result<(), StoreError> {
     on!(Tx, tx, c => sqlx::query(UPDATE).bind(&account.name).bind(account.administrator)
-        .bind(&account.password).bind(account.disabled_at).execute(&mut **c).await.map(|_| ()))?;
+        .bind(&account.password).bind(account.disabled_at).bind(account.reviewer).execute(&mut **c).await.map(|_| ()))?;
     Ok(())
 }
 

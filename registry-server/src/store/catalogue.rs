@@ -4,8 +4,8 @@
 
 use chrono::{DateTime, Utc};
 use registry_schema::api::{Deprecation, SignatureState};
-use registry_schema::notice::Notice;
 use registry_schema::{Digest, PackageName, Version};
+use registry_schema::{notice::Notice, review::Pending};
 
 use super::{Db, StoreError, Tx, cell, uncount};
 
@@ -28,6 +28,8 @@ pub struct ListedVersion {
     pub signature: SignatureState,
     /// Pulls, each puller once a day.
     pub pulls: u64,
+    /// What it waits for, if it is not published yet.
+    pub pending: Option<Pending>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -91,6 +93,7 @@ impl TryFrom<ListedRow> for ListedVersion {
                 _ => SignatureState::Unsigned,
             },
             pulls: uncount(row.pulls),
+            pending: None,
         })
     }
 }

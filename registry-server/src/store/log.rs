@@ -2,8 +2,7 @@
 //! Tables `log_pending`, `log_entries`, `log_tiles`, `log_head` and `log_cosignatures`.
 
 use registry_schema::{
-    Digest, Identity, PackageName, Version,
-    signature::Fingerprint,
+    Digest, PackageName, Version,
     transparency::{Change, Content, LoggedSignature, TilePath},
 };
 
@@ -30,7 +29,7 @@ pub async fn append(tx: &mut Tx, id: &str, namespace: &str, leaf: &str) -> Resul
     Ok(())
 }
 
-const SIGNATURES: &str = "select fingerprint, layer, simple_signature is null from signatures \
+const SIGNATURES: &str = "select coalesce(signer, 'key:' || fingerprint), layer, simple_signature is null from signatures \
      where repository = $1 and subject = $2 and state = 'verified' order by seen_at, layer";
 
 /// The signatures of a digest that count, oldest first. Of two forms of one signature only
@@ -50,9 +49,8 @@ pub async fn signatures(
     let mut found = Vec::new();
     for (signer, layer, bundle) in &rows {
         if *bundle || !bundled(signer) {
-            let key: Fingerprint = cell(TABLE, "fingerprint", signer)?;
             found.push(LoggedSignature {
-                signer: Identity::Key(key),
+                signer: cell(TABLE, "signer", signer)?,
                 bundle: cell(TABLE, "layer", layer)?,
             });
         }

@@ -39,6 +39,7 @@ pub mod changes;
 pub mod contents;
 pub mod counters;
 pub mod feed;
+pub mod identities;
 pub mod integrity;
 pub mod jobs;
 pub mod lifecycle;
@@ -47,8 +48,10 @@ pub mod manifests;
 pub mod members;
 pub mod namespaces;
 pub mod packages;
+pub mod pending;
 pub mod repositories;
 pub mod retention;
+pub mod reviews;
 pub mod rules;
 pub mod sessions;
 pub mod settings;
@@ -60,6 +63,7 @@ pub mod trust;
 pub mod trusted_publishers;
 pub mod uploads;
 pub mod upstreams;
+pub mod visible;
 pub mod webhooks;
 
 /// How long a writer waits for another before it gives up.

@@ -30,6 +30,12 @@ pub struct Key {
     pub added_at: DateTime<Utc>,
     /// The account that added it.
     pub added_by: String,
+    /// Since when nothing that it signs counts.
+    pub revoked_since: Option<DateTime<Utc>>,
+    /// `superseded` or `compromised`, if it was revoked.
+    pub revocation: Option<String>,
+    /// What was said about that.
+    pub revocation_reason: Option<String>,
 }
 
 const INSERT: &str = "insert into namespaces (name, visibility, created_at, created_by) values ($1, $2, $3, $4) \
@@ -121,9 +127,11 @@ pub async fn add_key(tx: &mut Tx, namespace: &str, key: &Key) -> Result<bool, St
     Ok(rows > 0)
 }
 
-const REMOVE_KEY: &str = "update namespace_keys set removed_at = $3 where namespace = $1 and fingerprint = $2 and removed_at is null";
+const REMOVE_KEY: &str = "update namespace_keys set removed_at = $3 where namespace = $1 and fingerprint = $2 \
+     and removed_at is null and revoked_since is null";
 
-/// Removes a key; `false` if the namespace has none of that fingerprint.
+/// Removes a key; `false` if the namespace has none of that fingerprint, or it was revoked: that
+/// stays known.
 ///
 /// # Errors
 /// [`StoreError::Statement`].
@@ -138,7 +146,8 @@ pub async fn remove_key(
     Ok(rows > 0)
 }
 
-const KEYS: &str = "select fingerprint, pem, added_at, added_by from namespace_keys \
+const KEYS: &str = "select fingerprint, pem, added_at, added_by, revoked_since, revocation, revocation_reason \
+                    from namespace_keys \
                     where namespace = $1 and removed_at is null order by added_at, fingerprint";
 
 /// The keys of a namespace that count today, oldest first.

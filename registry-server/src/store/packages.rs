@@ -8,7 +8,7 @@ use registry_schema::{Digest, PackageName, Version};
 use super::{Db, StoreError, Tx, cell, count};
 
 /// A version about to be recorded.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct NewVersion {
     /// The package.
     pub package: PackageName,
@@ -29,7 +29,7 @@ pub struct NewVersion {
 }
 
 /// An object of a version about to be recorded.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct NewObject {
     /// `bpfel`, `bpfeb`, `linux/amd64`, …
     pub target: String,

@@ -22,6 +22,7 @@ const UNTAGGED: &str = "select m.repository, m.digest from manifests m join repo
                           and p.target = m.digest and p.kind = 'manifest') \
                         and not exists (select 1 from manifests s where s.repository = m.repository and s.digest = m.subject) \
                         and not exists (select 1 from versions v where v.package = m.repository and v.index_digest = m.digest) \
+                        and not exists (select 1 from pending_versions w where w.package = m.repository and w.index_digest = m.digest) \
                         order by m.repository, m.digest limit 1000";
 
 /// Up to 1000 manifests of a namespace that were pushed before `before` and have no tag, no

@@ -19,10 +19,12 @@ pub struct Signature {
     pub layer: Digest,
     /// The signature in base64 if the layer is only its payload (simple signing).
     pub simple_signature: Option<String>,
-    /// `verified`, `unknown_key` or `invalid`.
+    /// `verified`, `unknown_key`, `revoked` or `invalid`.
     pub state: String,
     /// The key that verified it, or that it claims.
     pub fingerprint: Option<String>,
+    /// The identity of the namespace that it is by, if it is by one.
+    pub signer: Option<String>,
     /// Why it is not verified.
     pub reason: Option<String>,
     /// When it arrived.
@@ -38,6 +40,7 @@ struct Row {
     simple_signature: Option<String>,
     state: String,
     fingerprint: Option<String>,
+    signer: Option<String>,
     reason: Option<String>,
     seen_at: DateTime<Utc>,
 }
@@ -55,6 +58,7 @@ impl TryFrom<Row> for Signature {
             simple_signature: row.simple_signature,
             state: row.state,
             fingerprint: row.fingerprint,
+            signer: row.signer,
             reason: row.reason,
             seen_at: row.seen_at,
         })
@@ -62,10 +66,11 @@ impl TryFrom<Row> for Signature {
 }
 
 const UPSERT: &str = "insert into signatures \
-     (repository, subject, manifest, layer, simple_signature, state, fingerprint, reason, seen_at) \
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+     (repository, subject, manifest, layer, simple_signature, state, fingerprint, signer, reason, seen_at) \
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
      on conflict (repository, manifest, layer) do update \
-     set state = excluded.state, fingerprint = excluded.fingerprint, reason = excluded.reason";
+     set state = excluded.state, fingerprint = excluded.fingerprint, \
+     signer = excluded.signer, reason = excluded.reason";
 
 /// Records a signature, or a new verdict over one that is known.
 ///
@@ -74,12 +79,31 @@ const UPSERT: &str = "insert into signatures \
 pub async fn upsert(tx: &mut Tx, signature: &Signature) -> Result<(), StoreError> {
     on!(Tx, tx, c => sqlx::query(UPSERT).bind(signature.repository.as_str()).bind(signature.subject.as_str())
         .bind(signature.manifest.as_str()).bind(signature.layer.as_str()).bind(&signature.simple_signature)
-        .bind(&signature.state).bind(&signature.fingerprint).bind(&signature.reason).bind(signature.seen_at)
+        .bind(&signature.state).bind(&signature.fingerprint).bind(&signature.signer).bind(&signature.reason).bind(signature.seen_at)
         .execute(&mut **c).await.map(|_| ()))?;
     Ok(())
 }
 
-const LIST: &str = "select repository, subject, manifest, layer, simple_signature, state, fingerprint, reason, seen_at \
+const SEEN_AT: &str =
+    "select seen_at from signatures where repository = $1 and manifest = $2 and layer = $3";
+
+/// When a signature arrived, if it did before.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn seen_at(
+    tx: &mut Tx,
+    repository: &RepositoryName,
+    manifest: &Digest,
+    layer: &Digest,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    Ok(
+        on!(Tx, tx, c => sqlx::query_scalar(SEEN_AT).bind(repository.as_str())
+        .bind(manifest.as_str()).bind(layer.as_str()).fetch_optional(&mut **c).await)?,
+    )
+}
+
+const LIST: &str = "select repository, subject, manifest, layer, simple_signature, state, fingerprint, signer, reason, seen_at \
                     from signatures where repository = $1 and subject = $2 order by seen_at, manifest, layer";
 
 /// The signatures that arrived for a digest, oldest first.
@@ -97,7 +121,7 @@ pub async fn list(
 }
 
 const LIST_NAMESPACE: &str = "select s.repository, s.subject, s.manifest, s.layer, s.simple_signature, s.state, s.fingerprint, \
-     s.reason, s.seen_at from signatures s join repositories r on r.name = s.repository \
+     s.signer, s.reason, s.seen_at from signatures s join repositories r on r.name = s.repository \
      where r.namespace = $1 order by s.seen_at";
 
 /// All signatures in the repositories of a namespace.

@@ -26,6 +26,7 @@ mod matrix;
 mod oidc;
 mod openapi;
 mod operations;
+mod pending;
 mod races;
 mod referrers;
 mod replicas;

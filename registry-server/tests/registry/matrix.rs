@@ -100,6 +100,21 @@ const ROWS: &[Row] = &[
         Account,
         "star",
     ),
+    // What is demanded of versions, and who decides.
+    Row("GET", "/api/v1/registry", Nothing, "blind"),
+    Row("GET", "/api/v1/reviews", Administrator, "admin"),
+    Row(
+        "PUT",
+        "/api/v1/packages/{namespace}/{name}/versions/{version}/review",
+        Administrator,
+        "admin",
+    ),
+    Row(
+        "GET",
+        "/api/v1/packages/{namespace}/{name}/versions/{version}/reviews",
+        Viewer,
+        "pull",
+    ),
     // The life of versions.
     Row(
         "PUT",
@@ -435,6 +450,7 @@ fn body(method: &str, path: &str, content: &[u8]) -> Vec<u8> {
         ("POST", path) if path.ends_with("/trusted-publishers") => {
             json!({"name": "x", "issuer": "https://nobody.example", "subject": "x"})
         }
+        ("PUT", path) if path.ends_with("/review") => json!({"approve": false, "reason": "x"}),
         ("PUT", path) if path.ends_with("/yank") => json!({"reason": "x"}),
         ("PUT", path) if path.ends_with("/deprecation") => json!({"message": "x"}),
         ("POST", path) if path.ends_with("/webhooks") => json!({"url": "ftp://x"}),
@@ -691,7 +707,10 @@ fn every_route_has_a_row() {
 }
 
 /// An answer without what differs between any two.
-async fn appearance(answer: reqwest::Response, name: &str) -> (u16, Vec<String>, String) {
+pub(crate) async fn appearance(
+    answer: reqwest::Response,
+    name: &str,
+) -> (u16, Vec<String>, String) {
     let status = answer.status().as_u16();
     let headers = answer.headers().iter();
     let shown = headers

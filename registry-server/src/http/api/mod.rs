@@ -13,6 +13,7 @@ mod namespace;
 mod openapi;
 mod package;
 mod publisher;
+mod review;
 pub(super) mod search;
 mod star;
 mod storage;
@@ -52,6 +53,10 @@ fn described() -> OpenApiRouter<App> {
             lifecycle::restore_version
         ))
         .routes(routes!(lifecycle::deprecate, lifecycle::restore))
+        .routes(routes!(review::registry))
+        .routes(routes!(review::queue))
+        .routes(routes!(review::decide))
+        .routes(routes!(review::list))
         .routes(routes!(star::show, star::give, star::take_back))
         .routes(routes!(audit::list))
         .routes(routes!(namespace::list, namespace::create))

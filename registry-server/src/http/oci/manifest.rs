@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use registry_schema::{Digest, name::RepositoryName};
+use registry_schema::{Digest, name::RepositoryName, review::Vetting};
 
 use super::{
     CONTENT_DIGEST, PathError, Reference, bad_path, cache_control, condition, header_text, located,
@@ -141,6 +141,16 @@ pub(super) async fn put(
         &format!("/v2/{name}/manifests/{}", stored.digest),
     );
     set(&mut response, CONTENT_DIGEST, stored.digest.as_str());
+    if let Some(version) = &stored.pending {
+        let sentence = format!(
+            "{name} {version} waits: others see it when it is signed{}",
+            match app.config.policy.vetting {
+                Vetting::Automated => "",
+                Vetting::Human => " and a reviewer has approved it",
+            }
+        );
+        warning::add(&mut response, &[sentence]);
+    }
     if let Some(subject) = &stored.subject {
         set(&mut response, SUBJECT, subject.as_str());
     }

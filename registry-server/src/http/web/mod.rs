@@ -15,6 +15,7 @@ mod markdown;
 mod namespace;
 mod package;
 mod publish;
+mod review;
 mod row;
 mod search;
 
@@ -24,7 +25,7 @@ use axum::{
     extract::Request,
     middleware::{self, Next},
     response::{Html, IntoResponse, Redirect, Response},
-    routing::get,
+    routing::{get, post},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
@@ -54,6 +55,11 @@ pub fn routes(app: &App) -> Router<App> {
         .route("/feed.atom", get(feed::everything))
         .route("/feeds/{namespace}", get(feed::namespace))
         .route("/feeds/{namespace}/{name}", get(feed::package))
+        .route("/reviews", get(review::show))
+        .route(
+            "/packages/{namespace}/{name}/{version}/review",
+            post(review::decide),
+        )
         .merge(account::routes())
         .layer(middleware::from_fn_with_state(app.clone(), account::attach))
         .route("/static/{stamp}/{file}", get(asset::show))

@@ -2,7 +2,8 @@
 //! One package, one version.
 
 use registry_schema::api::{
-    PackageDetail, PackageSummary, Signature, TargetProfile, VersionDetail, VersionSummary,
+    PackageDetail, PackageSummary, Signature, SignatureState, TargetProfile, VersionDetail,
+    VersionSummary,
 };
 use registry_schema::name::RepositoryName;
 use registry_schema::{PackageManifest, PackageName, Version};
@@ -11,8 +12,9 @@ use serde::de::DeserializeOwned;
 use crate::app::App;
 use crate::service::ServiceError;
 use crate::service::access::{self, Caller};
-use crate::service::foreign;
-use crate::store::catalogue::{ListedVersion, Published};
+use crate::service::visible::{self, View};
+use crate::service::{foreign, pending};
+use crate::store::catalogue::{ListedVersion, Object, Published};
 use crate::store::{self, StoreError};
 
 /// Largest README that is read, in bytes.
@@ -28,7 +30,7 @@ pub async fn package(
     name: &PackageName,
 ) -> Result<PackageDetail, ServiceError> {
     demand_read(app, caller, name).await?;
-    let versions = store::catalogue::versions(&app.db, name).await?;
+    let versions = versions(app, caller, name).await?;
     let summary = summary(app, name, &versions).await?;
     Ok(PackageDetail {
         summary: summary.ok_or(ServiceError::RepositoryUnknown(repository(name)?))?,
@@ -48,7 +50,7 @@ pub async fn version(
     version: &Version,
 ) -> Result<VersionDetail, ServiceError> {
     demand_read(app, caller, name).await?;
-    let versions = store::catalogue::versions(&app.db, name).await?;
+    let versions = versions(app, caller, name).await?;
     if versions.is_empty() {
         return Err(ServiceError::RepositoryUnknown(repository(name)?));
     }
@@ -60,6 +62,43 @@ pub async fn version(
         version: version.clone(),
     };
     detail(app, name, found.ok_or_else(unknown)?).await
+}
+
+/// All versions that the caller sees, highest first: also those that wait, for who may
+/// publish or review them.
+async fn versions(
+    app: &App,
+    caller: &Caller,
+    name: &PackageName,
+) -> Result<Vec<ListedVersion>, ServiceError> {
+    let mut versions = store::catalogue::versions(&app.db, name).await?;
+    let standing = access::standing(app, caller, name.namespace().as_str()).await?;
+    if visible::view(app, caller, standing).await? != View::Inside {
+        return Ok(versions);
+    }
+    for waiting in store::pending::of(&app.db, name).await? {
+        let pending = pending::describe(app, &waiting).await?;
+        let digest = &waiting.new.index_digest;
+        let arrived = store::signatures::list(&app.db, &repository(name)?, digest).await?;
+        let has = |state: &str| arrived.iter().any(|one| one.state == state);
+        versions.push(ListedVersion {
+            version: waiting.new.version.clone(),
+            index_digest: digest.clone(),
+            published_at: waiting.pushed_at,
+            yanked: false,
+            yank_reason: None,
+            deprecated: None,
+            signature: match (has("verified"), has("unknown_key")) {
+                (true, _) => SignatureState::Signed,
+                (false, true) => SignatureState::UnknownKey,
+                (false, false) => SignatureState::Unsigned,
+            },
+            pulls: 0,
+            pending: Some(pending),
+        });
+    }
+    versions.sort_unstable_by(|a, b| b.version.cmp(&a.version));
+    Ok(versions)
 }
 
 /// What one may not read does not exist, whether logged in or not: the catalogue never asks for
@@ -79,10 +118,12 @@ pub(super) async fn demand_read(
 /// The version that `latest` means: the highest stable one that is not withdrawn; where there
 /// is none, the highest that is not withdrawn; else the highest.
 pub(super) fn latest(versions: &[ListedVersion]) -> Option<&ListedVersion> {
-    let standing = || versions.iter().filter(|listed| !listed.yanked);
+    let shown = || versions.iter().filter(|listed| listed.pending.is_none());
+    let standing = || shown().filter(|listed| !listed.yanked);
     standing()
         .find(|listed| !listed.version.is_prerelease())
         .or_else(|| standing().next())
+        .or_else(|| shown().next())
         .or_else(|| versions.first())
 }
 
@@ -95,7 +136,7 @@ pub(super) async fn summary(
     let Some(latest) = latest(versions) else {
         return Ok(None);
     };
-    let manifest = manifest(&published(app, name, &latest.version).await?)?;
+    let manifest = manifest(&published(app, name, latest).await?)?;
     Ok(Some(PackageSummary {
         name: name.clone(),
         version: latest.version.clone(),
@@ -119,11 +160,11 @@ pub(super) async fn detail(
     name: &PackageName,
     listed: ListedVersion,
 ) -> Result<VersionDetail, ServiceError> {
-    let published = published(app, name, &listed.version).await?;
+    let published = published(app, name, &listed).await?;
     let signatures =
         store::signatures::list(&app.db, &repository(name)?, &listed.index_digest).await?;
     let (mut profiles, mut place) = (Vec::new(), None);
-    for object in store::catalogue::objects(&app.db, name, &listed.version).await? {
+    for object in objects(app, name, &listed).await? {
         if place.is_none() {
             place = foreign::place_of(app, name, &object.object_digest).await?;
         }
@@ -175,6 +216,7 @@ fn listed(version: ListedVersion) -> VersionSummary {
         yank_reason: version.yank_reason,
         deprecated: version.deprecated,
         pulls: version.pulls,
+        pending: version.pending,
     }
 }
 
@@ -191,14 +233,44 @@ fn signature(row: store::signatures::Signature) -> Signature {
 async fn published(
     app: &App,
     name: &PackageName,
-    version: &Version,
+    listed: &ListedVersion,
 ) -> Result<Published, ServiceError> {
-    let published = store::catalogue::published(&app.db, name, version).await?;
-    let unknown = || ServiceError::VersionUnknown {
+    let version = &listed.version;
+    let published = if listed.pending.is_some() {
+        let waiting = store::pending::find(&app.db, name, version).await?;
+        waiting.map(|waiting| Published {
+            config: waiting.new.config,
+            readme_digest: waiting.new.readme_digest,
+            size_bytes: waiting.new.size_bytes,
+        })
+    } else {
+        store::catalogue::published(&app.db, name, version).await?
+    };
+    published.ok_or_else(|| ServiceError::VersionUnknown {
         package: name.clone(),
         version: version.clone(),
-    };
-    published.ok_or_else(unknown)
+    })
+}
+
+async fn objects(
+    app: &App,
+    name: &PackageName,
+    listed: &ListedVersion,
+) -> Result<Vec<Object>, ServiceError> {
+    let version = &listed.version;
+    if listed.pending.is_none() {
+        return Ok(store::catalogue::objects(&app.db, name, version).await?);
+    }
+    let waiting = store::pending::find(&app.db, name, version).await?;
+    let objects = waiting.into_iter().flat_map(|waiting| waiting.new.objects);
+    Ok(objects
+        .map(|object| Object {
+            target: object.target,
+            object_digest: object.object_digest,
+            profile: object.profile,
+            findings: object.findings,
+        })
+        .collect())
 }
 
 fn manifest(published: &Published) -> Result<PackageManifest, ServiceError> {

@@ -194,6 +194,7 @@ async fn account_of(app: &App, issuer: &str, claims: &Claims) -> Result<String, 
         password: None,
         disabled_at: None,
         created_at: app.clock.now(),
+        reviewer: false,
     };
     let identity = NewIdentity {
         issuer: issuer.to_owned(),

@@ -147,14 +147,19 @@ fn set_cookie(app: &App, response: &mut Response, which: Cookie, value: &str, se
 }
 
 /// The fields of a form.
-struct Fields(HashMap<String, String>);
+pub(in crate::http::web) struct Fields(HashMap<String, String>);
 
 impl Fields {
     /// Reads a form that must carry `csrf`, from a page of this registry.
     ///
     /// # Errors
     /// 403 if it does not.
-    fn read(app: &App, headers: &HeaderMap, body: &Bytes, csrf: &str) -> Result<Self, Failure> {
+    pub(in crate::http::web) fn read(
+        app: &App,
+        headers: &HeaderMap,
+        body: &Bytes,
+        csrf: &str,
+    ) -> Result<Self, Failure> {
         let fields = url::form_urlencoded::parse(body).into_owned().collect();
         let fields = Self(fields);
         let origin = headers.get(header::ORIGIN);
@@ -170,7 +175,7 @@ impl Fields {
         Ok(fields)
     }
 
-    fn get(&self, name: &str) -> &str {
+    pub(in crate::http::web) fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }
 }

@@ -18,7 +18,7 @@ use super::{Fields, Visitor};
 use crate::app::App;
 use crate::http::error::Failure;
 use crate::http::web::{Layout, format::Moment, render};
-use crate::service::{ServiceError, access::Caller, account, token};
+use crate::service::{ServiceError, access::Caller, account, review, token};
 
 #[derive(Template)]
 #[template(path = "pages/account.html")]
@@ -26,6 +26,8 @@ struct AccountPage {
     layout: Layout,
     visitor: Visitor,
     administrator: bool,
+    /// Whether there is a queue for the visitor.
+    reviews: bool,
     has_password: bool,
     memberships: Vec<Membership>,
     tokens: Vec<TokenRow>,
@@ -97,6 +99,7 @@ async fn page(
         layout,
         visitor,
         administrator: own.account.administrator,
+        reviews: app.config.policy.is_public() && review::may(app, caller).await?,
         has_password: own.account.password,
         memberships: own.memberships,
         tokens: tokens.into_iter().map(|token| row(token, now)).collect(),

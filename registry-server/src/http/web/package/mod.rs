@@ -14,6 +14,7 @@ use registry_schema::Reference;
 use registry_schema::api::{
     Deprecation, NamespaceKey, PackageDetail, VersionDetail, VersionSummary,
 };
+use registry_schema::review::{Pending, Wait};
 
 use super::{
     Layout,
@@ -36,6 +37,7 @@ struct PackagePage {
     summary: String,
     /// The version to prefer, if it is another one.
     newer: Option<String>,
+    waits: Option<Waits>,
     yanked: bool,
     yank_reason: Option<String>,
     advice: Vec<Advice>,
@@ -105,6 +107,43 @@ fn page_of(reference: &Reference) -> String {
     }
 }
 
+/// That others do not see the version yet.
+struct Waits {
+    title: &'static str,
+    text: String,
+    notes: Vec<String>,
+}
+
+impl Waits {
+    fn new(pending: &Pending) -> Self {
+        let signed = format!("{} of {}", pending.signers.len(), pending.threshold);
+        let (title, text) = match (pending.waits_for, pending.ends_at) {
+            (Wait::Review, _) => (
+                "Waits for a reviewer",
+                format!(
+                    "{signed} signatures are there. Only publishers and reviewers see this page."
+                ),
+            ),
+            (Wait::Signature, ends) => {
+                let end =
+                    ends.map(|at| at.format(", and goes on %Y-%m-%d at %H:%M UTC").to_string());
+                let end = end.unwrap_or_default();
+                (
+                    "Waits for signatures",
+                    format!(
+                        "It has {signed} that its namespace demands{end}. Only publishers and reviewers see this page."
+                    ),
+                )
+            }
+        };
+        Self {
+            title,
+            text,
+            notes: pending.notes.clone(),
+        }
+    }
+}
+
 struct FindingRow {
     code: String,
     mark: Mark,
@@ -112,6 +151,10 @@ struct FindingRow {
     fix: String,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a mark of its own in the row"
+)]
 struct VersionRow {
     version: String,
     shown: bool,
@@ -119,6 +162,7 @@ struct VersionRow {
     mark: Mark,
     pulls: String,
     yanked: bool,
+    waits: bool,
     deprecated: bool,
     digest: String,
     short_digest: String,
@@ -174,6 +218,7 @@ impl PackagePage {
             summary: manifest.package.summary.clone(),
             newer: (package.summary.version != version.summary.version)
                 .then(|| package.summary.version.to_string()),
+            waits: version.summary.pending.as_ref().map(Waits::new),
             yanked: version.summary.yanked,
             yank_reason: version
                 .summary
@@ -266,6 +311,7 @@ fn version_rows(versions: Vec<VersionSummary>, shown: &VersionDetail) -> Vec<Ver
         published: version.published_at.into(),
         mark: version.signature.into(),
         pulls: format::thousands(version.pulls),
+        waits: version.pending.is_some(),
         yanked: version.yanked,
         deprecated: version.deprecated.is_some(),
         short_digest: version.digest.hex().chars().take(12).collect(),
