@@ -216,6 +216,14 @@ impl Hasher {
         }
     }
 
+    /// With which algorithm it was started.
+    pub const fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Sha256(_) => Algorithm::Sha256,
+            Self::Sha512(_) => Algorithm::Sha512,
+        }
+    }
+
     /// Adds the next piece.
     pub fn update(&mut self, bytes: &[u8]) {
         match self {

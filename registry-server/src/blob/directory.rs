@@ -24,10 +24,10 @@ use registry_schema::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncSeekExt, SeekFrom},
-    task::spawn_blocking,
+    task::{JoinHandle, spawn_blocking},
 };
 
-use super::{Addition, Arrived, BlobError, ByteStream, Entry, tail::Tail};
+use super::{Addition, Arrived, BlobError, ByteStream, Entry, running::Running, tail::Tail};
 
 /// How much is read from disk at a time.
 const PIECE: usize = 128 * 1024;
@@ -44,6 +44,17 @@ pub struct Directory {
     /// Set by the first failed sync: a second one might report success for pages that
     /// the kernel has dropped.
     failed: Arc<AtomicBool>,
+    running: Running,
+}
+
+/// What is known of a staged file that is to be published.
+enum Known {
+    /// Nothing.
+    Nothing,
+    /// It is empty, and this belongs in it.
+    Content(Vec<Bytes>),
+    /// What it holds was hashed as it came.
+    Hashed(Digest, u64),
 }
 
 pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> BlobError {
@@ -81,6 +92,7 @@ impl Directory {
         Self {
             root: root.to_owned(),
             failed: Arc::default(),
+            running: Running::default(),
         }
     }
 
@@ -149,23 +161,30 @@ impl Directory {
         addition: Addition,
     ) -> Result<Arrived, BlobError> {
         self.demand_writable()?;
-        let bytes = self.write(id, addition.checked(arrived.bytes)).await?;
+        let hasher = self.running.take(id, arrived.bytes, Algorithm::Sha256);
+        let pieces = addition.checked(arrived.bytes);
+        let (bytes, hasher) = self.write(id, hasher, pieces).await?;
+        if let Some(hasher) = hasher {
+            self.running.keep(id, bytes, hasher);
+        }
         Ok(Arrived {
             bytes,
             parts: Vec::new(),
         })
     }
 
-    /// Writes at the end of a staged file, all of it or nothing; gives its length.
+    /// Writes at the end of a staged file, all of it or nothing; gives its length, and its
+    /// hash if `hasher` has seen what came before.
     async fn write(
         &self,
         id: &str,
+        hasher: Option<Hasher>,
         mut pieces: impl Stream<Item = Result<Bytes, BlobError>> + Unpin,
-    ) -> Result<u64, BlobError> {
+    ) -> Result<(u64, Option<Hasher>), BlobError> {
         let path = self.staged(id);
         let opened = OpenOptions::new().append(true).open(&path);
         let file = opened.map_err(|error| not_staged(id, &path, error))?;
-        let tail = Tail::new(file, &path)?;
+        let mut tail = Tail::new(file, &path, hasher)?;
         let mut waiting = Vec::new();
         let mut length = 0;
         while let Some(piece) = pieces.next().await {
@@ -178,7 +197,7 @@ impl Directory {
             }
         }
         tail.write(waiting).await?;
-        Ok(tail.keep())
+        tail.keep().await
     }
 
     pub(super) async fn publish(
@@ -198,33 +217,31 @@ impl Directory {
             length += piece.len();
             first.push(piece);
         }
-        let whole = length <= SMALL && arrived.bytes == 0;
-        if !whole {
-            let first = stream::iter(std::mem::take(&mut first)).map(Ok);
-            self.write(id, first.chain(pieces)).await?;
-        }
+        let hasher = self.running.take(id, arrived.bytes, digest.algorithm());
+        let known = if length <= SMALL && arrived.bytes == 0 {
+            Known::Content(first)
+        } else {
+            let pieces = stream::iter(first).map(Ok).chain(pieces);
+            let (length, hasher) = self.write(id, hasher, pieces).await?;
+            hasher.map_or(Known::Nothing, |hasher| {
+                Known::Hashed(hasher.finish(), length)
+            })
+        };
         let (directory, id, digest) = (self.clone(), id.to_owned(), digest.clone());
-        run(move || {
-            let known = whole.then_some(first.as_slice());
-            directory.publish_now(&id, known, &digest)
-        })
-        .await
+        run(move || directory.publish_now(&id, &known, &digest)).await
     }
 
-    /// Checks and publishes a staged file, whose content is `known` where it is still to be
-    /// written.
-    fn publish_now(
-        &self,
-        id: &str,
-        known: Option<&[Bytes]>,
-        digest: &Digest,
-    ) -> Result<u64, BlobError> {
+    /// Checks and publishes a staged file.
+    fn publish_now(&self, id: &str, known: &Known, digest: &Digest) -> Result<u64, BlobError> {
         let staged = self.staged(id);
         let opened = OpenOptions::new().read(true).write(true).open(&staged);
         let mut file = opened.map_err(|error| not_staged(id, &staged, error))?;
         let (actual, size) = match known {
-            Some(pieces) => hash_pieces(pieces, digest.algorithm()),
-            None => hash(&mut file, digest.algorithm()).map_err(io("reading", &staged))?,
+            Known::Content(pieces) => hash_pieces(pieces, digest.algorithm()),
+            Known::Hashed(digest, size) => (digest.clone(), *size),
+            Known::Nothing => {
+                hash(&mut file, digest.algorithm()).map_err(io("reading", &staged))?
+            }
         };
         if actual != *digest {
             return Err(BlobError::Digest {
@@ -232,7 +249,7 @@ impl Directory {
                 actual,
             });
         }
-        if let Some(pieces) = known {
+        if let Known::Content(pieces) = known {
             let written = pieces.iter().try_for_each(|piece| file.write_all(piece));
             if let Err(error) = written {
                 drop(file.set_len(0));
@@ -254,6 +271,7 @@ impl Directory {
     }
 
     pub(super) async fn discard(&self, id: &str) -> Result<(), BlobError> {
+        self.running.forget(id);
         remove(&self.staged(id)).await
     }
 
@@ -445,7 +463,12 @@ fn hash(file: &mut File, algorithm: Algorithm) -> Result<(Digest, u64), std::io:
 pub(super) async fn run<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
 ) -> Result<T, BlobError> {
-    spawn_blocking(work).await.unwrap_or_else(|error| {
+    finished(spawn_blocking(work)).await
+}
+
+/// Waits for file work.
+pub(super) async fn finished<T>(work: JoinHandle<Result<T, BlobError>>) -> Result<T, BlobError> {
+    work.await.unwrap_or_else(|error| {
         Err(BlobError::Io {
             action: "working on",
             path: PathBuf::new(),

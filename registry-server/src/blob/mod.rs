@@ -6,6 +6,7 @@
 //! nothing refers to, never a reference to bytes that are not there.
 
 mod directory;
+mod running;
 mod s3;
 mod tail;
 

@@ -4,21 +4,31 @@
 use std::{
     fs::File,
     io::Write,
+    num::NonZeroU64,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
+use registry_schema::digest::Hasher;
+use rustix::fs::{Advice, fadvise};
+use tokio::task::JoinHandle;
 
 use super::{
     BlobError,
-    directory::{io, run},
+    directory::{finished, io},
 };
+
+/// After how many bytes the kernel is asked to begin writing them to the disk, so that little
+/// is left when they must be there.
+const STRETCH: u64 = 8 * 1024 * 1024;
 
 /// The end of a staged file while it grows. Dropped without [`Tail::keep`], as when the
 /// client goes away, it cuts the file back to where it was.
 pub(super) struct Tail {
     end: Arc<Mutex<End>>,
+    /// The last write, which may still be under way.
+    writing: Option<JoinHandle<Result<(), BlobError>>>,
     path: PathBuf,
     start: u64,
 }
@@ -29,38 +39,83 @@ struct End {
     /// not come after the cut.
     open: bool,
     length: u64,
+    /// What has been written, if all of it from the beginning was seen.
+    hasher: Option<Hasher>,
+    /// Up to where the kernel was asked to write to the disk.
+    begun: u64,
 }
 
 impl Tail {
-    pub(super) fn new(file: File, path: &Path) -> Result<Self, BlobError> {
+    /// `hasher` has seen what the file holds.
+    pub(super) fn new(file: File, path: &Path, hasher: Option<Hasher>) -> Result<Self, BlobError> {
         let start = file.metadata().map_err(io("reading", path))?.len();
-        let (open, length) = (true, start);
+        let end = End {
+            file,
+            open: true,
+            length: start,
+            hasher,
+            begun: start,
+        };
         Ok(Self {
-            end: Arc::new(Mutex::new(End { file, open, length })),
+            end: Arc::new(Mutex::new(end)),
+            writing: None,
             path: path.to_owned(),
             start,
         })
     }
 
-    pub(super) async fn write(&self, pieces: Vec<Bytes>) -> Result<(), BlobError> {
+    /// Begins to write, when what was given before is written: one batch is written and
+    /// hashed while the next one arrives.
+    pub(super) async fn write(&mut self, pieces: Vec<Bytes>) -> Result<(), BlobError> {
+        self.settle().await?;
         let (end, path) = (self.end.clone(), self.path.clone());
-        run(move || {
+        let work = move || {
             let mut end = end.lock().unwrap_or_else(PoisonError::into_inner);
-            for piece in pieces {
-                if end.open {
-                    end.file.write_all(&piece).map_err(io("writing", &path))?;
-                    end.length += piece.len() as u64;
-                }
-            }
-            Ok(())
-        })
-        .await
+            pieces
+                .iter()
+                .try_for_each(|piece| end.write(piece))
+                .map_err(io("writing", &path))
+        };
+        self.writing = Some(tokio::task::spawn_blocking(work));
+        Ok(())
     }
 
-    pub(super) fn keep(self) -> u64 {
+    /// Waits for what is being written.
+    async fn settle(&mut self) -> Result<(), BlobError> {
+        match self.writing.take() {
+            Some(writing) => finished(writing).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps what was written; gives the length of the file, and the hash of all of it if it
+    /// was seen from the beginning.
+    pub(super) async fn keep(mut self) -> Result<(u64, Option<Hasher>), BlobError> {
+        self.settle().await?;
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         end.open = false;
-        end.length
+        Ok((end.length, end.hasher.take()))
+    }
+}
+
+impl End {
+    fn write(&mut self, piece: &Bytes) -> std::io::Result<()> {
+        if !self.open {
+            return Ok(());
+        }
+        self.file.write_all(piece)?;
+        self.length += piece.len() as u64;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(piece);
+        }
+        if self.length - self.begun >= STRETCH {
+            // "These will not be read soon" makes Linux begin to write them. That it cannot is
+            // no error: they are synced in the end.
+            let length = NonZeroU64::new(self.length - self.begun);
+            let _ = fadvise(&self.file, self.begun, length, Advice::DontNeed);
+            self.begun = self.length;
+        }
+        Ok(())
     }
 }
 

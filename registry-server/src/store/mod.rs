@@ -4,14 +4,7 @@
 //! Reads take `&Db`, writes take `&mut Tx`. A statement is a `const` beside its one
 //! function; a test prepares each of them on SQLite and on PostgreSQL.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
     PgPool, Postgres, Sqlite, SqlitePool, Transaction,
@@ -38,6 +31,7 @@ pub mod certificates;
 pub mod changes;
 pub mod contents;
 pub mod counters;
+mod durable;
 pub mod feed;
 pub mod identities;
 pub mod integrity;
@@ -66,6 +60,8 @@ pub mod upstreams;
 pub mod visible;
 pub mod webhooks;
 
+pub use durable::Writes;
+
 /// How long a writer waits for another before it gives up.
 const BUSY: Duration = Duration::from_secs(20);
 /// How many connections read at the same time.
@@ -85,6 +81,12 @@ pub enum StoreError {
     /// The database cannot be opened or reached.
     #[error("database {place} cannot be opened: {source}")]
     Connect { place: String, source: sqlx::Error },
+    /// The directory of the database cannot be used.
+    #[error("database {place} cannot be opened: {source}")]
+    Open {
+        place: String,
+        source: std::io::Error,
+    },
     /// The tables cannot be brought to this release's form.
     #[error("database {place} cannot be brought to this release's tables: {source}")]
     Migrate {
@@ -107,16 +109,6 @@ pub enum StoreError {
         value: String,
         reason: String,
     },
-}
-
-/// What happened to the writes of a SQLite database.
-#[derive(Debug, Default)]
-pub struct Writes {
-    /// How many were tried.
-    commits: AtomicU64,
-    /// Set by the first sync that failed: a second one might report success for pages that
-    /// the kernel has dropped.
-    failed: AtomicBool,
 }
 
 /// SQLite's codes for a sync of a file, and of a directory, that failed.
@@ -146,7 +138,7 @@ async fn in_time<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Resul
 /// An open database.
 #[derive(Debug, Clone)]
 pub enum Db {
-    /// SQLite: a pool that reads, the one connection that writes, and how often it committed.
+    /// SQLite: a pool that reads, the one connection that writes, and what it wrote.
     Sqlite(SqlitePool, SqlitePool, Arc<Writes>),
     /// PostgreSQL.
     Postgres(PgPool),
@@ -155,8 +147,8 @@ pub enum Db {
 /// A write transaction; dropped without [`Tx::commit`], it never happened.
 #[derive(Debug)]
 pub enum Tx {
-    /// On SQLite, with the count of commits.
-    Sqlite(Transaction<'static, Sqlite>, Arc<Writes>),
+    /// On SQLite, with what happened to its writes, and whether its end waits for the disk.
+    Sqlite(Transaction<'static, Sqlite>, Arc<Writes>, bool),
     /// On PostgreSQL.
     Postgres(Transaction<'static, Postgres>),
 }
@@ -172,18 +164,24 @@ impl Db {
             place: place.clone(),
             source,
         };
-        // FULL, not NORMAL: with WAL, NORMAL may lose the last commits on power failure,
-        // and a push that was answered 201 must not disappear.
+        let open = |source| StoreError::Open {
+            place: place.clone(),
+            source,
+        };
+        // With NORMAL a commit does not wait for the disk: what must be durable waits for it
+        // in `Writes::flush`, together with others.
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
+            .synchronous(SqliteSynchronous::Normal)
             .foreign_keys(true)
             .busy_timeout(BUSY);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(BUSY)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .connect_with(options.clone())
             .await
             .map_err(connect)?;
@@ -197,10 +195,13 @@ impl Db {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(BUSY)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .connect_with(options.create_if_missing(false))
             .await
             .map_err(connect)?;
-        Ok(Self::Sqlite(readers, writer, Arc::default()))
+        let log = Writes::of(path).map_err(open)?;
+        Ok(Self::Sqlite(readers, writer, Arc::new(log)))
     }
 
     /// Connects to PostgreSQL at `url` and brings the tables up to date.
@@ -232,8 +233,7 @@ impl Db {
     /// # Errors
     /// [`StoreError::Statement`] if no connection is free in time.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        self.begin_as("pragma synchronous = full; begin immediate", "begin")
-            .await
+        self.begin_as("begin", true).await
     }
 
     /// Begins a write that a loss of power may undo until the next write that
@@ -243,31 +243,25 @@ impl Db {
     /// # Errors
     /// [`StoreError::Statement`] if no connection is free in time.
     pub async fn begin_relaxed(&self) -> Result<Tx, StoreError> {
-        self.begin_as(
-            "pragma synchronous = normal; begin immediate",
-            "begin; set local synchronous_commit = off",
-        )
-        .await
+        self.begin_as("begin; set local synchronous_commit = off", false)
+            .await
     }
 
-    async fn begin_as(
-        &self,
-        sqlite: &'static str,
-        postgres: &'static str,
-    ) -> Result<Tx, StoreError> {
+    async fn begin_as(&self, postgres: &'static str, durable: bool) -> Result<Tx, StoreError> {
+        const SQLITE: &str = "begin immediate";
         Ok(match self {
             Self::Sqlite(..) if !self.writable() => return Err(StoreError::Unsafe),
             Self::Sqlite(_, pool, writes) => {
-                let tx = match pool.begin_with(sqlite).await {
+                let tx = match pool.begin_with(SQLITE).await {
                     // A full disk makes SQLite end a transaction by itself, and the one
                     // connection that writes then believes that it is still in it.
                     Err(sqlx::Error::Database(_) | sqlx::Error::InvalidSavePointStatement) => {
                         pool.acquire().await?.close().await?;
-                        pool.begin_with(sqlite).await?
+                        pool.begin_with(SQLITE).await?
                     }
                     begun => begun?,
                 };
-                Tx::Sqlite(tx, writes.clone())
+                Tx::Sqlite(tx, writes.clone(), durable)
             }
             Self::Postgres(pool) => Tx::Postgres(in_time(pool.begin_with(postgres)).await?),
         })
@@ -277,7 +271,7 @@ impl Db {
     /// same number. `None` where other processes write too and nobody here can know.
     pub fn commits(&self) -> Option<u64> {
         match self {
-            Self::Sqlite(_, _, writes) => Some(writes.commits.load(Ordering::Acquire)),
+            Self::Sqlite(_, _, writes) => Some(writes.commits()),
             Self::Postgres(_) => None,
         }
     }
@@ -305,7 +299,7 @@ impl Db {
                 .fetch_one(&mut *connection)
                 .await?;
             if now != std::mem::replace(&mut seen, now) {
-                writes.commits.fetch_add(1, Ordering::Release);
+                writes.count();
             }
         }
         Ok(())
@@ -314,7 +308,7 @@ impl Db {
     /// Whether writes are still safe.
     pub fn writable(&self) -> bool {
         match self {
-            Self::Sqlite(_, _, writes) => !writes.failed.load(Ordering::Relaxed),
+            Self::Sqlite(_, _, writes) => writes.are_safe(),
             Self::Postgres(_) => true,
         }
     }
@@ -348,16 +342,17 @@ impl Tx {
     /// [`StoreError::Statement`]; then none of them happened.
     pub async fn commit(self) -> Result<(), StoreError> {
         Ok(match self {
-            Self::Sqlite(tx, writes) => {
+            Self::Sqlite(tx, writes, durable) => {
                 let done = tx.commit().await;
                 // Before the writer is answered, and also if nobody knows what happened.
-                writes.commits.fetch_add(1, Ordering::Release);
+                let number = writes.count();
                 if let Err(error) = &done
                     && has_code(error, &FAILED_SYNC)
                 {
-                    tracing::error!(%error, "the database is not written any more");
-                    writes.failed.store(true, Ordering::Relaxed);
-                    return Err(StoreError::Unsafe);
+                    return Err(writes.fail(error));
+                }
+                if durable && done.is_ok() {
+                    writes.flush(number).await?;
                 }
                 done
             }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Pushing blobs the way each client does it.
 
+use futures::stream::{self, StreamExt};
 use registry_schema::{Digest, digest::Algorithm};
 use registry_server::service::upload;
 use reqwest::Method;
@@ -93,6 +94,62 @@ async fn in_chunks_the_last_by_patch_or_by_put() {
         assert_eq!(got.bytes().await.expect("a body"), content);
         // The upload is over.
         refused(admin.get(&location).await, 404, "BLOB_UPLOAD_UNKNOWN").await;
+    }
+}
+
+/// The registry hashes what arrives as sha256. Whoever ends an upload with another digest, or
+/// after a restart, or after a chunk that broke off, has it hashed from the beginning.
+#[tokio::test]
+async fn what_was_not_hashed_while_it_arrived_is_hashed_at_the_end() {
+    let mut registry = TestRegistry::start().await;
+    let content = bytes(3 << 20);
+    let (first, second) = content.split_at(2 << 20);
+    let sha512 = Digest::of(Algorithm::Sha512, &content);
+    let put = |location: &str, digest: &Digest| format!("{location}?digest={digest}");
+    let patch = async |registry: &TestRegistry, location: &str, part: &[u8]| {
+        let sent = send(&registry.admin, Method::PATCH, location, None, part).await;
+        expect(sent, 202).await;
+    };
+    for (restarted, digest) in [
+        (false, &sha512),
+        (true, &sha512),
+        (true, &Digest::sha256(&content)),
+    ] {
+        let location = begin(&registry.admin).await;
+        patch(&registry, &location, first).await;
+        let broken = ["garbage", "of another length"].map(|text| Ok::<_, String>(text.to_owned()));
+        let broken = stream::iter(broken).chain(stream::iter([Err("it breaks off".to_owned())]));
+        let request = registry.admin.request(Method::PATCH, &location);
+        let sent = request
+            .body(reqwest::Body::wrap_stream(broken))
+            .send()
+            .await;
+        assert!(sent.is_err(), "{sent:?}");
+        if restarted {
+            registry = registry.restart().await;
+        }
+        let wrong = Digest::sha256(first);
+        patch(&registry, &location, &second[..5]).await;
+        let end = put(&location, digest);
+        let sent = send(&registry.admin, Method::PUT, &end, None, &second[5..]).await;
+        expect(sent, 201).await;
+        let found = registry
+            .admin
+            .get(&format!("/v2/{NAME}/blobs/{digest}"))
+            .await;
+        assert_eq!(found.bytes().await.expect("bytes"), content);
+        // And what is wrong is found, whoever hashed it.
+        let location = begin(&registry.admin).await;
+        patch(&registry, &location, &content).await;
+        let sent = send(
+            &registry.admin,
+            Method::PUT,
+            &put(&location, &wrong),
+            None,
+            b"",
+        )
+        .await;
+        refused(sent, 400, "DIGEST_INVALID").await;
     }
 }
 
