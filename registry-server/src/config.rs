@@ -170,6 +170,9 @@ pub struct Health {
         default_value = "127.0.0.1:5000"
     )]
     pub listen: SocketAddr,
+    /// Where it answers probes by plain HTTP; if there is such an address, it is asked there
+    #[arg(long, env = "BPFPKG_SERVER_PROBE_LISTEN", value_name = "ADDR")]
+    pub probe_listen: Option<SocketAddr>,
     /// Its certificate; if there is one, it is asked by TLS
     #[arg(long, env = "BPFPKG_SERVER_TLS_CERTIFICATE", value_name = "FILE")]
     pub tls_certificate: Option<PathBuf>,
@@ -235,6 +238,10 @@ pub struct Config {
         default_value = "127.0.0.1:5000"
     )]
     pub listen: SocketAddr,
+    /// Address to answer /healthz, /readyz and /metrics on as well, by plain HTTP: for probes
+    /// that have no client certificate
+    #[arg(long, env = "BPFPKG_SERVER_PROBE_LISTEN", value_name = "ADDR")]
+    pub probe_listen: Option<SocketAddr>,
     /// Where clients reach this registry, for instance `https://registry.example`
     #[arg(long, env = "BPFPKG_SERVER_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<Url>,

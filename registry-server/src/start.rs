@@ -82,6 +82,8 @@ pub enum StartError {
 pub struct Running {
     /// Where it listens.
     pub addr: SocketAddr,
+    /// Where it answers probes besides that.
+    pub probe_addr: Option<SocketAddr>,
     /// Where clients reach it, as in `http://127.0.0.1:5000`.
     pub origin: String,
     /// The administrator's token, if this was the first start on this data.
@@ -118,22 +120,24 @@ pub async fn start_with(
     random: Random,
 ) -> Result<Running, StartError> {
     let lock = lock(&config)?;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|source| StartError::Listen {
-            address: config.listen,
-            source,
-        })?;
-    let addr = listener.local_addr().map_err(|source| StartError::Listen {
-        address: config.listen,
-        source,
-    })?;
+    let (listener, addr) = listen(config.listen).await?;
+    let probes = match config.probe_listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    let probe_addr = probes.as_ref().map(|(_, addr)| *addr);
     let (app, admin_token) = Box::pin(open(config, addr, clock, random)).await?;
     let (stop, stopped) = watch::channel(false);
     let origin = app.origin().to_owned();
     let task = tokio::spawn(async move {
         let jobs = tokio::spawn(job::run(app.clone(), stopped.clone()));
-        http::serve(listener, http::router(app.clone()), app.clone(), stopped).await;
+        let probes = http::serve_probes(probes.map(|(listener, _)| listener), app.clone());
+        let serve = http::serve(listener, http::router(app.clone()), app.clone(), stopped);
+        // Probes are answered until the last request has ended.
+        tokio::select! {
+            () = serve => {}
+            () = probes => {}
+        }
         if let Err(error) = jobs.await {
             tracing::error!(%error, "background work did not end well");
         }
@@ -144,11 +148,19 @@ pub async fn start_with(
     });
     Ok(Running {
         addr,
+        probe_addr,
         origin,
         admin_token,
         stop,
         task,
     })
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    Ok((listener, addr))
 }
 
 /// Checks what can be checked of a configuration without opening or making anything.

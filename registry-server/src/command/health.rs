@@ -15,12 +15,12 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// Asks the registry on this machine whether it can do its work.
 pub(super) async fn run(health: &Health) -> anyhow::Result<u8> {
-    let scheme = if health.tls_certificate.is_some() {
-        "https"
-    } else {
-        "http"
+    let (scheme, address) = match (health.probe_listen, &health.tls_certificate) {
+        (Some(address), _) => ("http", address),
+        (None, Some(_)) => ("https", health.listen),
+        (None, None) => ("http", health.listen),
     };
-    let url = format!("{scheme}://{}/readyz", here(health.listen));
+    let url = format!("{scheme}://{}/readyz", here(address));
     // The name of the certificate is not that of the loopback interface, and who is on it
     // is this machine.
     let client = reqwest::Client::builder()

@@ -23,7 +23,7 @@ use self::error::Failure;
 use crate::app::App;
 
 pub use layers::{RequestId, RouteLabel};
-pub use serve::serve;
+pub use serve::{serve, serve_probes};
 
 /// All routes with all layers.
 pub fn router(app: App) -> Router {
@@ -43,6 +43,16 @@ pub fn router(app: App) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(nothing);
     layers::wrap(routes, &app).with_state(app)
+}
+
+/// The routes for whatever watches this process, alone.
+fn probes(app: &App) -> Router {
+    Router::new()
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .fallback(nothing)
+        .with_state(app.clone())
 }
 
 async fn nothing(uri: Uri) -> Failure {

@@ -10,6 +10,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
+    task::JoinSet,
 };
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -25,6 +26,7 @@ use crate::app::App;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Longest head of a request, in bytes; a longer one is refused with 431.
 const MAX_HEAD: usize = 64 * 1024;
+
 /// Serves until `stop` becomes true. Then `/readyz` fails; after the notice that the
 /// configuration gives, no connection is taken any more, and requests that are running may
 /// end for as long as it gives them.
@@ -80,6 +82,35 @@ pub async fn serve(
         tracing::warn!(open, "stopping with requests unfinished");
     }
     drop(housekeeping.await);
+}
+
+/// Serves the probes by plain HTTP where there is a listener for them, until it is dropped.
+pub async fn serve_probes(listener: Option<TcpListener>, app: App) {
+    let Some(listener) = listener else {
+        return std::future::pending().await;
+    };
+    let router = super::probes(&app);
+    let (_open, closed) = watch::channel(false);
+    // Dropped with this future, and the connections with it.
+    let mut connections = JoinSet::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                while connections.try_join_next().is_some() {}
+                let Some(slot) = app.limits.connect(peer.ip()) else {
+                    continue;
+                };
+                let (app, router, closed) = (app.clone(), router.clone(), closed.clone());
+                connections.spawn(async move {
+                    requests(stream, slot.peer, None, router, &app, closed).await;
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
 }
 
 /// What has to be done now and then while serving.

@@ -6,6 +6,7 @@ mod config;
 mod limits;
 mod log;
 mod metrics;
+mod mutual;
 mod slow;
 mod stop;
 mod tls;

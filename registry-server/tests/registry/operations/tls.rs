@@ -24,21 +24,21 @@ use tokio_rustls::TlsConnector;
 use crate::support::TestRegistry;
 
 /// Somebody who signs certificates.
-struct Authority {
+pub(super) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
-    pem: String,
+    pub(super) pem: String,
 }
 
 /// A certificate with its key.
-struct Identity {
-    certificate: CertificateDer<'static>,
-    pem: String,
-    key: KeyPair,
+pub(super) struct Identity {
+    pub(super) certificate: CertificateDer<'static>,
+    pub(super) pem: String,
+    pub(super) key: KeyPair,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -51,7 +51,7 @@ impl Authority {
         }
     }
 
-    fn issue(
+    pub(super) fn issue(
         &self,
         name: &str,
         serial: u64,
@@ -74,7 +74,7 @@ impl Authority {
     }
 
     /// A list that revokes one serial number.
-    fn revoke(&self, serial: u64) -> String {
+    pub(super) fn revoke(&self, serial: u64) -> String {
         let revoked = RevokedCertParams {
             serial_number: SerialNumber::from(serial),
             revocation_time: date_time_ymd(2025, 1, 1),
@@ -95,14 +95,14 @@ impl Authority {
 }
 
 impl Identity {
-    fn write(&self, dir: &Path) {
+    pub(super) fn write(&self, dir: &Path) {
         std::fs::write(dir.join("tls.crt"), &self.pem).expect("a file");
         std::fs::write(dir.join("tls.key"), self.key.serialize_pem()).expect("a file");
     }
 }
 
 /// A registry with TLS, with the files of `dir`.
-async fn serve(dir: &Path, auth: ClientAuth, min: TlsVersion) -> TestRegistry {
+pub(super) async fn serve(dir: &Path, auth: ClientAuth, min: TlsVersion) -> TestRegistry {
     TestRegistry::start_with(|mut config| {
         config.tls.tls_certificate = Some(dir.join("tls.crt"));
         config.tls.tls_key = Some(dir.join("tls.key"));
@@ -116,7 +116,7 @@ async fn serve(dir: &Path, auth: ClientAuth, min: TlsVersion) -> TestRegistry {
     .await
 }
 
-struct Client<'a> {
+pub(super) struct Client<'a> {
     trusts: &'a Authority,
     shows: Option<&'a Identity>,
     versions: &'static [&'static SupportedProtocolVersion],
@@ -127,7 +127,7 @@ static OLD: &[&SupportedProtocolVersion] = &[&TLS12];
 static NEW: &[&SupportedProtocolVersion] = &[&TLS13];
 
 impl<'a> Client<'a> {
-    fn new(trusts: &'a Authority) -> Self {
+    pub(super) fn new(trusts: &'a Authority) -> Self {
         Self {
             trusts,
             shows: None,
@@ -141,6 +141,13 @@ impl<'a> Client<'a> {
     async fn ask(
         &self,
         registry: &TestRegistry,
+    ) -> Result<(String, CertificateDer<'static>), String> {
+        self.ask_at(registry.app.host()).await
+    }
+
+    pub(super) async fn ask_at(
+        &self,
+        host: &str,
     ) -> Result<(String, CertificateDer<'static>), String> {
         let mut roots = RootCertStore::empty();
         roots
@@ -160,9 +167,7 @@ impl<'a> Client<'a> {
                     .expect("an identity")
             }
         };
-        let stream = TcpStream::connect(registry.app.host())
-            .await
-            .expect("a connection");
+        let stream = TcpStream::connect(host).await.expect("a connection");
         let name = ServerName::try_from(self.name).expect("a name");
         let connector = TlsConnector::from(Arc::new(config));
         let stream = connector.connect(name, stream).await;
