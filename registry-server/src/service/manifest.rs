@@ -96,15 +96,7 @@ pub async fn put(
 ) -> Result<Stored, ServiceError> {
     access::demand(app, caller, repository, Action::Push).await?;
     let document = Document::parse(&new.body, new.media_type.as_deref())?;
-    let digest = match new.digest.clone() {
-        Some(digest) => {
-            digest
-                .check(&new.body)
-                .map_err(ServiceError::ManifestDigest)?;
-            digest
-        }
-        None => Digest::sha256(&new.body),
-    };
+    let digest = digest_of(&new)?;
     let publish = publish::prepare(app, caller, repository, &document, &digest, &new).await?;
     let signatures = signature::read_from(app, repository, &document, &new.tags).await?;
     let now = app.clock.now();
@@ -175,6 +167,17 @@ pub async fn put(
         logged,
         pending: waiting,
     })
+}
+
+/// The digest that the manifest was pushed under, which must be its own, or else its own.
+fn digest_of(new: &NewManifest) -> Result<Digest, ServiceError> {
+    let Some(digest) = &new.digest else {
+        return Ok(Digest::sha256(&new.body));
+    };
+    digest
+        .check(&new.body)
+        .map_err(ServiceError::ManifestDigest)?;
+    Ok(digest.clone())
 }
 
 /// Publishes what has waited for what arrived. Says whether anything was decided.
