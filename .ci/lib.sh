@@ -77,6 +77,14 @@ cargo_tool() {
   printf '%s\n' "$dir/bin/$name"
 }
 
+# sigstore_npm: installs what a local Sigstore instance and npm's verifier need, prints where.
+sigstore_npm() {
+  local dir=$CACHE/sigstore-npm
+  [ -e "$dir/.done" ] || { mkdir -p "$dir" && npm install --silent --no-audit --no-fund --prefix "$dir" \
+    @sigstore/mock@0.12.1 @sigstore/verify@3.1.1 @sigstore/bundle@4.0.0 @sigstore/protobuf-specs@0.5.2 >&2 && touch "$dir/.done"; }
+  printf '%s\n' "$dir/node_modules"
+}
+
 # wait_for SECONDS COMMAND…: repeats the command until it succeeds.
 wait_for() {
   local tries=$(($1 * 10)); shift

@@ -82,7 +82,7 @@ pack l3afd-lite l3afd-lite "pulls, verifies and chains signed eBPF programs"
 
 (cd "$OUT" && sha256sum -- * > "$work/SHA256SUMS" && mv "$work/SHA256SUMS" .)
 if [ -n "${RELEASE_KEY:-}" ]; then
-  "$PROGRAMS/bpfpkg" sign-file "$OUT/SHA256SUMS" --key "$RELEASE_KEY"
+  "$PROGRAMS/bpfpkg" sign --raw "$OUT/SHA256SUMS" --key "$RELEASE_KEY"
 else
   say "*** SHA256SUMS is not signed: name a key with RELEASE_KEY ***"
 fi

@@ -33,5 +33,8 @@ if [ ! -x "$CACHE/moto/bin/moto_server" ]; then
   python3 -m venv "$CACHE/moto" && "$CACHE/moto/bin/pip" install --quiet 'moto[s3,server]==5.2.5'
 fi
 
+# A Sigstore instance, for the tests of keyless signing.
+sigstore_npm > /dev/null
+
 command -v cargo >/dev/null || die "cargo is not on PATH: install a Rust toolchain first (rustup, channel 1.95.0)"
 say "set-up is complete"

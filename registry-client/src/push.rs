@@ -11,8 +11,8 @@ use crate::{
     pack::PackedVersion,
     pull::{PullError, fetch_signatures},
     registry::{Registry, RegistryError, Stored},
-    sign::{KeyPair, SignError},
-    verify::read_signature,
+    sign::{self, SignError, Signatory, SignatureManifest},
+    verify::signature::{Roots, judge},
 };
 
 /// What became of a version.
@@ -87,7 +87,7 @@ impl Explain for PushError {
     }
 }
 
-/// Publishes `packed`, signed with `key` if there is one. `progress` is told of each
+/// Publishes `packed`, signed by `signatory` if there is one. `progress` is told of each
 /// blob and manifest: its length in bytes, and whether it was sent.
 ///
 /// What the registry has already is not sent again, so an interrupted push is
@@ -99,7 +99,7 @@ impl Explain for PushError {
 pub async fn push(
     registry: &Registry,
     packed: &PackedVersion,
-    key: Option<&KeyPair>,
+    signatory: Option<&Signatory>,
     now: DateTime<Utc>,
     progress: &(dyn Fn(u64, Stored) + Sync),
 ) -> Result<Pushed, PushError> {
@@ -147,8 +147,9 @@ pub async fn push(
         pushed.count(bytes.len() as u64, Stored::Sent);
         progress(bytes.len() as u64, Stored::Sent);
     }
-    if let Some(key) = key {
-        pushed.signed = sign(registry, &repository, packed, key, now).await?;
+    if let Some(signatory) = signatory {
+        let subject = Descriptor::of(media_type::OCI_INDEX, &packed.index);
+        pushed.signed = sign(registry, &repository, subject, signatory, now).await?;
     }
     if pushed.new {
         registry
@@ -172,32 +173,29 @@ impl Pushed {
     }
 }
 
-/// Signs the index in both forms, unless this key has; says whether it did.
-async fn sign(
+/// Signs what `subject` describes in both forms, unless this key has; says whether it
+/// did. Whoever signs keyless adds a signature each time: it says when.
+///
+/// # Errors
+/// [`PushError::Registry`], [`PushError::Signatures`] or [`PushError::Sign`].
+pub async fn sign(
     registry: &Registry,
     repository: &RepositoryName,
-    packed: &PackedVersion,
-    key: &KeyPair,
+    subject: Descriptor,
+    signatory: &Signatory,
     now: DateTime<Utc>,
 ) -> Result<bool, PushError> {
-    let digest = packed.digest();
-    let known = fetch_signatures(registry, repository, &digest).await?;
-    let by_this_key = known.iter().any(|signature| {
-        read_signature(signature).is_ok_and(|bundle| bundle.verify(key.public(), &digest).is_ok())
-    });
-    if by_this_key {
-        return Ok(false);
+    let digest = subject.digest.clone();
+    if let Signatory::Key(key) = signatory {
+        let known = fetch_signatures(registry, repository, &digest).await?;
+        let keys = [key.public().clone()];
+        let by_this_key = |signature| judge(signature, &digest, &keys, &Roots::default()).is_ok();
+        if known.iter().any(by_this_key) {
+            return Ok(false);
+        }
     }
-    let subject = Descriptor::of(media_type::OCI_INDEX, &packed.index);
-    let bundle = key.sign_bundle(subject, now)?;
-    for blob in &bundle.blobs {
-        registry
-            .push_blob(repository, &Digest::sha256(blob), blob.clone())
-            .await?;
-    }
-    registry
-        .push_referrer(repository, &digest, bundle.entry, bundle.bytes)
-        .await?;
+    let bundle = sign::sign_descriptor(signatory, subject, now).await?;
+    attach(registry, repository, &digest, bundle).await?;
 
     // Older verifiers know only the tag.
     let tag = digest.tag(".sig");
@@ -209,14 +207,40 @@ async fn sign(
         Err(error) => return Err(error.into()),
     };
     let name = format!("{}/{repository}", registry.host());
-    let simple = key.sign_simple(&name, &digest, earlier)?;
-    for blob in &simple.blobs {
+    if let Some(simple) = signatory.sign_simple(&name, &digest, earlier).await? {
+        push_blobs(registry, repository, &simple).await?;
+        registry
+            .push_manifest(repository, &tag, media_type::OCI_MANIFEST, simple.bytes)
+            .await?;
+    }
+    Ok(true)
+}
+
+/// Stores a manifest that refers to `subject`, and its blobs.
+///
+/// # Errors
+/// [`RegistryError`].
+pub async fn attach(
+    registry: &Registry,
+    repository: &RepositoryName,
+    subject: &Digest,
+    referrer: SignatureManifest,
+) -> Result<(), RegistryError> {
+    push_blobs(registry, repository, &referrer).await?;
+    registry
+        .push_referrer(repository, subject, referrer.entry, referrer.bytes)
+        .await
+}
+
+async fn push_blobs(
+    registry: &Registry,
+    repository: &RepositoryName,
+    signature: &SignatureManifest,
+) -> Result<(), RegistryError> {
+    for blob in &signature.blobs {
         registry
             .push_blob(repository, &Digest::sha256(blob), blob.clone())
             .await?;
     }
-    registry
-        .push_manifest(repository, &tag, media_type::OCI_MANIFEST, simple.bytes)
-        .await?;
-    Ok(true)
+    Ok(())
 }

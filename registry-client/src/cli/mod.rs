@@ -6,6 +6,10 @@
 
 mod account;
 mod administration;
+mod attach;
+mod attest;
+mod attestations;
+mod believing;
 mod build;
 mod certificate;
 mod clock;
@@ -37,7 +41,8 @@ mod push;
 mod review;
 mod search;
 mod session;
-mod sign_file;
+mod sign;
+mod signing;
 mod star;
 mod storage;
 mod token;
@@ -89,7 +94,10 @@ enum Command {
     Push(push::Args),
     Pull(pull::Args),
     Verify(verify::Args),
-    SignFile(sign_file::Args),
+    Sign(sign::Args),
+    Attach(attach::Args),
+    Attest(attest::Args),
+    Attestations(attestations::Args),
     VerifyFile(verify_file::Args),
     Copy(copy::Args),
     Export(export::Args),
@@ -126,7 +134,10 @@ impl Command {
             Self::Push(args) => push::run(&args, session).await,
             Self::Pull(args) => pull::run(&args, session).await,
             Self::Verify(args) => verify::run(&args, session).await,
-            Self::SignFile(args) => sign_file::run(&args, session),
+            Self::Sign(args) => sign::run(&args, session).await,
+            Self::Attach(args) => attach::run(&args, session).await,
+            Self::Attest(args) => attest::run(&args, session).await,
+            Self::Attestations(args) => attestations::run(&args, session).await,
             Self::VerifyFile(args) => verify_file::run(&args, session),
             Self::Copy(args) => copy::run(&args, session).await,
             Self::Export(args) => export::run(&args, session).await,

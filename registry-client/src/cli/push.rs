@@ -11,11 +11,11 @@ use super::{
     clock,
     failure::Failure,
     output::{self, Format, FormatArg},
-    password::PasswordArgs,
     progress,
     session::Session,
+    signing::SigningArgs,
 };
-use crate::{build::build, pack::pack, push::push, sign::KeyPair};
+use crate::{build::build, pack::pack, push::push, sign::Signatory};
 
 /// Build, sign and publish a version of a package
 ///
@@ -26,21 +26,22 @@ pub(super) struct Args {
     /// Folder with `package.toml`
     #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
     folder: PathBuf,
-    /// Private key to sign with
-    #[arg(long, env = "BPFPKG_KEY", value_name = "FILE", value_hint = ValueHint::FilePath)]
-    key: Option<PathBuf>,
-    /// Publish without a signature; most nodes will refuse it
-    #[arg(long, conflicts_with = "key")]
-    no_sign: bool,
     #[command(flatten)]
-    password: PasswordArgs,
+    signing: SigningArgs,
+    /// Publish without a signature; most nodes will refuse it
+    #[arg(long, conflicts_with_all = ["key", "keyless"])]
+    no_sign: bool,
     #[command(flatten)]
     format: FormatArg,
 }
 
 pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
     let host = session.default_registry()?;
-    let key = load_key(args)?;
+    let signatory = if args.no_sign {
+        None
+    } else {
+        Some(args.signing.signatory()?)
+    };
     let built = build(&args.folder)?;
     remarks(&built, session);
     let packed = pack(&built)?;
@@ -55,7 +56,7 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
     let pushed = push(
         &registry,
         &packed,
-        key.as_ref(),
+        signatory.as_ref(),
         clock::now(),
         &|length, _| bar.inc(length),
     )
@@ -69,7 +70,7 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
             "digest": pushed.digest,
             "new": pushed.new,
             "signed": pushed.signed,
-            "signer": key.as_ref().map(KeyPair::fingerprint),
+            "signer": signatory.as_ref().map(Signatory::name),
             "sent_bytes": pushed.sent_bytes,
             "skipped_bytes": pushed.skipped_bytes,
         }))?);
@@ -77,27 +78,10 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
     if !pushed.new {
         session.say("this version was published already, with the same content");
     }
-    match &key {
-        Some(key) if pushed.signed => session.say(format!("signed by {}", key.fingerprint())),
-        Some(key) => session.say(format!("was signed by {} already", key.fingerprint())),
+    match &signatory {
+        Some(signer) if pushed.signed => session.say(format!("signed by {}", signer.name())),
+        Some(signer) => session.say(format!("was signed by {} already", signer.name())),
         None => session.say("not signed"),
     }
     Ok(output::line(format!("{reference}@{}", pushed.digest))?)
-}
-
-fn load_key(args: &Args) -> Result<Option<KeyPair>, Failure> {
-    if args.no_sign {
-        return Ok(None);
-    }
-    let Some(path) = &args.key else {
-        return Err(Failure::usage(
-            "no key is named to sign with",
-            "add `--key FILE` (`bpfpkg keygen` makes one), or `--no-sign`",
-        ));
-    };
-    if path.symlink_metadata().is_err() {
-        // Said before a password is asked for.
-        return Ok(Some(KeyPair::load(path, "")?));
-    }
-    Ok(Some(KeyPair::load(path, &args.password.existing()?)?))
 }

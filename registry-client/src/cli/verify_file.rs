@@ -8,72 +8,110 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::ValueHint;
-use registry_schema::{exit, signature::PublicKey};
+use registry_schema::{
+    exit,
+    signature::{MAX_BUNDLE, PublicKey},
+};
+use serde_json::json;
 
-use super::{failure::Failure, output, session::Session};
-use crate::file;
+use super::{
+    believing::BelievingArgs,
+    failure::Failure,
+    output::{self, Format, FormatArg},
+    session::Session,
+};
+use crate::{
+    file,
+    verify::signature::{Evidence, Signer, judge_file},
+};
 
-/// Largest file that is signed, in bytes: checksums and notes, not images.
-const MAX_FILE_BYTES: u64 = 64 << 20;
-/// Largest key and signature, in bytes.
-const MAX_KEY_BYTES: u64 = 16 << 10;
+/// Largest file that is signed, in bytes.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+/// What the name of a file's bundle ends in.
+pub(super) const BUNDLE: &str = ".sigstore.json";
+/// What the name of a file's bare signature ends in.
+pub(super) const RAW: &str = ".sig";
 
 /// Check the signature of a file
 ///
-/// Exit code 0 only if the key made this signature of exactly these bytes.
+/// Exit code 0 only if somebody you name signed exactly these bytes.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The file that was signed
     #[arg(value_hint = ValueHint::FilePath)]
     file: PathBuf,
-    /// Public key of the signer
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    key: PathBuf,
-    /// The signature; the file's name with `.sig` behind it unless given
+    #[command(flatten)]
+    believing: BelievingArgs,
+    /// The signature: a Sigstore bundle, or base64; the file's name with `.sigstore.json`
+    /// or `.sig` behind it unless given
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     signature: Option<PathBuf>,
+    #[command(flatten)]
+    format: FormatArg,
 }
 
 pub(super) fn run(args: &Args, session: &Session) -> Result<(), Failure> {
-    let bytes = read(&args.file)?;
-    let signature = args.signature.clone();
-    let path = signature.unwrap_or_else(|| signature_path(&args.file));
-    let signature = text(&path)?;
-    let pem = text(&args.key)?;
-    let key = PublicKey::from_pem(&pem).map_err(|error| {
-        let message = format!("`{}` is no public key: {error}", args.key.display());
-        Failure::usage(message, "`bpfpkg keygen` writes one beside the private key")
-    })?;
-    let decoded = BASE64_STANDARD.decode(signature.trim()).ok();
-    let fits = decoded.is_some_and(|signature| key.verify(&bytes, &signature).is_ok());
-    if !fits {
-        let message = format!(
-            "`{}` is not what {} signed in `{}`",
-            args.file.display(),
-            key.fingerprint(),
-            path.display()
-        );
-        return Err(Failure::new("signature", message).with_exit(exit::VERIFICATION));
+    let content = read(&args.file)?;
+    let path = args.signature.clone().unwrap_or_else(|| {
+        let bundle = beside(&args.file, BUNDLE);
+        if bundle.exists() {
+            return bundle;
+        }
+        beside(&args.file, RAW)
+    });
+    let (keys, roots) = args.believing.load()?;
+    let signature =
+        file::read_bounded(&path, MAX_BUNDLE as u64).map_err(|error| refuse(&path, &error))?;
+    let signer = if signature.trim_ascii_start().starts_with(b"{") {
+        judge_file(&signature, &content, &keys, &roots)?
+    } else {
+        bare(&signature, &content, &keys).ok_or_else(|| {
+            let (file, signature) = (args.file.display(), path.display());
+            let message = format!("`{file}` is not what one of the keys signed in `{signature}`");
+            Failure::new("signature", message).with_exit(exit::VERIFICATION)
+        })?
+    };
+    if !args.believing.accepts(&signer) {
+        let message = format!("signed by {}, who is not to be believed", signer.identity);
+        return Err(Failure::new("signature::identity", message)
+            .with_help("compare `--identity` and `--issuer` with what the signer told you")
+            .with_exit(exit::VERIFICATION));
     }
-    session.say(format!("signed by {}", key.fingerprint()));
+    if args.format.output == Format::Json {
+        return Ok(output::json(&json!({
+            "file": args.file,
+            "signer": signer.identity,
+            "signed_at": signer.signed_at,
+            "evidence": signer.evidence,
+        }))?);
+    }
+    session.say(format!("signed by {}", signer.identity));
     Ok(output::line(args.file.display().to_string())?)
 }
 
+/// Whose signature in base64 this is.
+fn bare(signature: &[u8], content: &[u8], keys: &[PublicKey]) -> Option<Signer> {
+    let signature = BASE64_STANDARD.decode(signature.trim_ascii()).ok()?;
+    let key = keys
+        .iter()
+        .find(|key| key.verify(content, &signature).is_ok())?;
+    Some(Signer {
+        identity: key.fingerprint().into(),
+        signed_at: None,
+        evidence: [Evidence::Key].into(),
+    })
+}
+
 /// Where the signature of a file is.
-pub(super) fn signature_path(file: &Path) -> PathBuf {
+pub(super) fn beside(file: &Path, end: &str) -> PathBuf {
     let mut path = file.as_os_str().to_owned();
-    path.push(".sig");
+    path.push(end);
     path.into()
 }
 
 /// The bytes that are signed.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     file::read_bounded(path, MAX_FILE_BYTES).map_err(|error| refuse(path, &error))
-}
-
-fn text(path: &Path) -> Result<String, Failure> {
-    let bytes = file::read_bounded(path, MAX_KEY_BYTES).map_err(|error| refuse(path, &error))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// A file that cannot be used.

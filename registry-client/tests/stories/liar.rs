@@ -14,9 +14,9 @@ use registry_client::{
     build::build,
     oci::{Descriptor, Index},
     pack::{PackedVersion, pack},
-    sign::KeyPair,
+    sign::{KeyPair, referrer},
 };
-use registry_schema::{Digest, canonical, media_type};
+use registry_schema::{Digest, canonical, media_type, signature::statement};
 
 /// An answer: media type and body.
 #[derive(Clone)]
@@ -97,7 +97,8 @@ impl Liar {
     ) -> Digest {
         let time = chrono::DateTime::from_timestamp(1_700_000_000, 0).expect("a time");
         let described = Descriptor::of(media_type::OCI_INDEX, &signed.index);
-        let signature = key.sign_bundle(described, time).expect("signed");
+        let bundle = key.sign_statement(&statement(&described.digest));
+        let signature = referrer(bundle.expect("signed"), described, time).expect("a manifest");
         for blob in &signature.blobs {
             self.put(
                 &format!("{name}/blobs/{}", Digest::sha256(blob)),

@@ -7,12 +7,14 @@
 //! under a `sha256-<hex>.sig` tag. They are what cosign writes and reads. What a
 //! certificate proves needs a trusted root and is judged by the client's library.
 
+mod badge;
 mod envelope;
 mod json;
 mod key;
 mod statement;
 
 pub use self::{
+    badge::{BADGE_PREDICATE, Badge},
     envelope::{
         Bundle, Material, Purpose, Subject, bundle, bundle_of, message_bundle,
         pre_authentication_encoding, simple_signing,
