@@ -53,7 +53,7 @@ class Log {
     // C2SP signed-note: a text, an empty line, and a line with key hint and signature.
     const note = `${this.origin}\n${this.leaves.length}\n${head.toString('base64')}\n`;
     const signature = Buffer.concat([this.id.subarray(0, 4), this.sign(Buffer.from(note))]);
-    const checkpoint = `${note}\n\u2014 ${this.origin} ${signature.toString('base64')}\n`;
+    const checkpoint = `${note}\n\u2014 ${this.origin.split(' ')[0]} ${signature.toString('base64')}\n`;
     return { body, index, head, size: this.leaves.length, path: proof(index, this.leaves), checkpoint };
   }
 }

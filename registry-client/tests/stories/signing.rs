@@ -61,7 +61,7 @@ fn a_file_is_signed_with_either_kind_of_key() {
         .says(&["nobody is named"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_version_has_several_signers_and_some_of_them_sign_elsewhere() {
     let stage = Stage::set().await;
     stage.opened();
@@ -143,7 +143,7 @@ async fn a_version_has_several_signers_and_some_of_them_sign_elsewhere() {
         .says(&["signature is for"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_stated_about_a_version_is_no_signature_of_it() {
     let stage = Stage::set().await;
     stage.opened();
@@ -197,10 +197,10 @@ async fn what_is_stated_about_a_version_is_no_signature_of_it() {
     admin
         .run(&["verify", "demo/counter", "--key", "alice.pub"])
         .exits(21);
-    let state = admin
+    let info = admin
         .run(&["info", "demo/counter", "--output", "json"])
         .exits(0);
-    assert!(!state.stdout.contains("invalid"), "{}", state.stdout);
+    assert!(!info.stdout.contains("invalid"), "{}", info.stdout);
 
     // What the type asks for must be there.
     std::fs::write(admin.path("badge.json"), "{\"platform\": 1}").expect("a file");
