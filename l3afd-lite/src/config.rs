@@ -7,8 +7,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use registry_client::trust::{TrustError, TrustStore};
+use registry_client::trust::{TrustError, TrustStore, load_policy};
 use registry_schema::Digest;
+pub use registry_schema::trust::policy::Mode;
+use registry_schema::trust::policy::Policy;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{ChainSpec, Desired, DesiredError, ProbeSpec};
@@ -60,18 +62,6 @@ pub struct Config {
     pub probes: Vec<ProbeSpec>,
 }
 
-/// What is asked of packages before they may run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// A signature by a trusted key.
-    #[default]
-    Trusted,
-    /// A signature by a trusted key, or none at all. Unsigned programs are marked
-    /// wherever they are shown.
-    Normal,
-}
-
 /// What becomes of the programs when the daemon is told to stop.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -102,6 +92,9 @@ pub struct TrustConfig {
     /// A trust file as `bpfpkg trust add` writes it; its default place if absent.
     #[serde(default)]
     pub file: Option<PathBuf>,
+    /// A policy file, for what else is demanded; nothing else if absent.
+    #[serde(default)]
+    pub policy: Option<PathBuf>,
     /// Further keys.
     #[serde(rename = "key", default)]
     pub keys: Vec<registry_client::trust::TrustedKey>,
@@ -301,6 +294,35 @@ impl Config {
             store.add(key.clone());
         }
         Ok(store)
+    }
+
+    /// Keeps what is trusted, after a registry's trust root went on: in the trust file, which
+    /// then holds the keys of the configuration too.
+    ///
+    /// # Errors
+    /// [`ConfigError::Trust`] if it cannot be written; what is in use goes on.
+    pub fn keep_trust(&self, trust: &TrustStore) -> Result<(), ConfigError> {
+        let file = match &self.trust.file {
+            Some(file) => file.clone(),
+            None => TrustStore::default_path()?,
+        };
+        Ok(trust.save(&file)?)
+    }
+
+    /// Reads what is demanded of packages now: the rules of the policy file, and `mode`
+    /// where they say none.
+    ///
+    /// # Errors
+    /// [`ConfigError::Trust`] if the policy file is malformed, or named and absent.
+    pub fn policy(&self) -> Result<Policy, ConfigError> {
+        let policy = match &self.trust.policy {
+            Some(path) => load_policy(path)?.ok_or_else(|| TrustError::File {
+                path: path.clone(),
+                source: io::ErrorKind::NotFound.into(),
+            })?,
+            None => Policy::default(),
+        };
+        Ok(policy.with_mode(self.mode))
     }
 }
 

@@ -7,11 +7,14 @@ use std::path::PathBuf;
 
 use registry_client::Explain;
 use registry_client::auth::CredentialStore;
+use registry_client::memory::MemoryStore;
 use registry_client::pull::{self, FetchedPackage, PullError, Target};
-use registry_client::registry::{ConnectOptions, Registry};
+use registry_client::registry::{ConnectOptions, Registry, RegistryError};
+use registry_client::trust::{Refreshed, TrustStore, refresh};
 use registry_client::verify::Asked;
 use registry_schema::{Digest, Reference, exit};
 
+use crate::clock;
 use crate::config::RegistryConfig;
 use crate::journal::write_whole;
 
@@ -135,7 +138,32 @@ impl Fetcher {
         }
     }
 
+    /// Brings what is pinned of a registry up to date, as far as it can be reached.
+    pub async fn refresh(
+        &self,
+        host: &str,
+        trust: &mut TrustStore,
+        memory: &MemoryStore,
+    ) -> Refreshed {
+        match self.connect(host) {
+            Ok(registry) => refresh(&registry, trust, memory, clock::now()).await,
+            Err(error) => Refreshed {
+                root: None,
+                problems: vec![error.into()],
+            },
+        }
+    }
+
     async fn pull(&self, host: &str, reference: &Reference) -> Result<FetchedPackage, PullError> {
+        let registry = self.connect(host)?;
+        let package = pull::fetch(&registry, reference, Target::native()).await;
+        for warning in registry.take_warnings() {
+            tracing::warn!(%reference, "{warning}");
+        }
+        package
+    }
+
+    fn connect(&self, host: &str) -> Result<Registry, RegistryError> {
         let options = ConnectOptions {
             plain_http: self.registry.plain_http.iter().any(|plain| plain == host),
             // Public packages need none; private ones are as good as not there without.
@@ -144,12 +172,7 @@ impl Fetcher {
                 .unwrap_or_default(),
             ..ConnectOptions::default()
         };
-        let registry = Registry::connect(host, &options)?;
-        let package = pull::fetch(&registry, reference, Target::native()).await;
-        for warning in registry.take_warnings() {
-            tracing::warn!(%reference, "{warning}");
-        }
-        package
+        Registry::connect(host, &options)
     }
 
     /// Keeps a package under the digest of its index, for when the registry is away.

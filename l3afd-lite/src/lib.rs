@@ -10,6 +10,7 @@ pub mod agent;
 pub mod api;
 pub mod chain;
 pub mod cli;
+mod clock;
 pub mod config;
 pub mod desired;
 pub mod fetch;

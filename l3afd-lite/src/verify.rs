@@ -9,16 +9,13 @@
 use bpf_object::weave::{CHAIN_ARRAY, CHAIN_ENDS};
 use bpf_object::{ObjectError, Weave, WeaveError, check, inspect, normalise, weave};
 use registry_client::pull::FetchedPackage;
-use registry_client::trust::TrustStore;
-use registry_client::verify::{self as signature, Asked};
+use registry_client::verify::{self as signature, Asked, Basis};
 use registry_schema::hook::{Hook, ProgramType};
 use registry_schema::manifest::{PackageManifest, Weave as WeaveChoice};
 use registry_schema::profile::{Finding, MapProfile, ObjectProfile, Severity};
-use registry_schema::signature::Fingerprint;
-use registry_schema::{Digest, PackageName};
+use registry_schema::{Digest, PackageName, TrustLevel};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Mode;
 use crate::load::{MapShape, WovenMaps};
 
 /// What is to be verified, and against what.
@@ -28,10 +25,8 @@ pub struct Request {
     pub fetched: FetchedPackage,
     /// What was asked for.
     pub asked: Asked,
-    /// Who is trusted.
-    pub trust: TrustStore,
-    /// Whether a package without any signature may pass.
-    pub mode: Mode,
+    /// What the decision rests on.
+    pub basis: Basis,
 }
 
 /// A package that holds.
@@ -45,8 +40,12 @@ pub struct Verified {
     pub digest: Digest,
     /// Digest of the object.
     pub object: Digest,
-    /// The trusted key that signed; none only where unsigned packages may pass.
-    pub signer: Option<Fingerprint>,
+    /// Who signed, in words; none only where unsigned packages may pass.
+    pub signer: Option<String>,
+    /// How far it is trusted.
+    pub level: TrustLevel,
+    /// What is out of date, and would keep it from being installed now.
+    pub stale: Vec<String>,
 }
 
 /// The place of a program in a chain.
@@ -208,15 +207,10 @@ fn open(request: &Request) -> Result<(Verified, Vec<u8>), VerifyError> {
     let Request {
         fetched,
         asked,
-        trust,
-        mode,
+        basis,
     } = request;
-    let signer = match signature::verify(fetched, asked, trust) {
-        Ok(package) => Some(package.signer),
-        Err(signature::VerifyError::Unsigned { .. }) if *mode == Mode::Normal => None,
-        Err(error) => return Err(error.into()),
-    };
-    let package = signature::contents(fetched, asked)?;
+    let package = signature::verify(fetched, asked, basis)?;
+    let signer = (!package.signers.is_empty()).then(|| package.signed_by());
     let name = || package.manifest.package.name.clone();
     let object = package.object.0;
     let profile = inspect(&object).map_err(|reason| VerifyError::Object {
@@ -241,6 +235,8 @@ fn open(request: &Request) -> Result<(Verified, Vec<u8>), VerifyError> {
         digest: package.digest,
         object: package.object_digest,
         signer,
+        level: package.level,
+        stale: package.stale,
     };
     Ok((verified, object))
 }

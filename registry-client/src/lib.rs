@@ -23,6 +23,7 @@ pub mod trust;
 pub mod verify;
 
 mod file;
+pub mod memory;
 mod token;
 
 #[cfg(feature = "cli")]

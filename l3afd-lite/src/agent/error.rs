@@ -2,6 +2,7 @@
 //! Why something that was asked for is not done, and the exit code for it.
 
 use registry_client::Explain;
+use registry_client::memory::MemoryError;
 use registry_schema::{PackageName, exit};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,9 @@ pub enum AgentError {
     /// Settings or the trust file cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// What was seen before cannot be read or noted.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// The package cannot be had.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -99,6 +103,7 @@ impl AgentError {
             | Self::WrongHook { .. }
             | Self::NoAttachPoint { .. } => exit::USAGE,
             Self::NoProgram { .. } => exit::NOT_FOUND,
+            Self::Memory(error) => error.exit_code(),
             Self::Fetch(error) => error.exit_code(),
             Self::Verify { error } => match &**error {
                 VerifyError::Signature(error) => error.exit_code(),
@@ -124,6 +129,7 @@ impl AgentError {
     /// A short word for the reason, for metrics and scripts.
     pub fn reason(&self) -> &'static str {
         match self {
+            Self::Memory(_) => "memory",
             Self::Fetch(_) => "fetch",
             Self::Verify { error } => match &**error {
                 VerifyError::Signature(error) => error.code(),

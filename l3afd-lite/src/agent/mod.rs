@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use registry_client::memory::MemoryStore;
+
 use crate::config::Config;
 use crate::desired::{ChainSpec, Desired};
 use crate::fetch::{Ask, Fetcher};
@@ -35,6 +37,7 @@ pub struct Agent<K> {
     kernel: K,
     config: Config,
     fetcher: Fetcher,
+    memory: MemoryStore,
     state: StateDir,
     journal: Mutex<Journal>,
     packages: Mutex<BTreeMap<String, Arc<Package>>>,
@@ -77,10 +80,12 @@ impl<K: Kernel> Agent<K> {
             tracing::error!(path = %aside.display(), "the journal was damaged and put aside; what the kernel runs is replaced by what the configuration asks for");
         }
         let fetcher = Fetcher::new(config.registry.clone(), state.path().join("packages"));
+        let memory = MemoryStore::at(state.path().join("seen"));
         Ok(Self {
             kernel,
             config,
             fetcher,
+            memory,
             state,
             journal: Mutex::new(journal),
             packages: Mutex::default(),

@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use registry_schema::Reference;
+use registry_client::verify::{Asked, Basis};
 use registry_schema::manifest::{ParameterValue, Program};
+use registry_schema::{Digest, Reference};
 
 use super::{Agent, AgentError, lock};
+use crate::clock;
 use crate::desired::{ChainSpec, ProbeSpec};
 use crate::fetch::Ask;
 use crate::kernel::Kernel;
@@ -49,13 +51,22 @@ impl<K: Kernel> Agent<K> {
         if let Some(stale) = &fetched.stale {
             tracing::warn!(%reference, "{stale}");
         }
+        let basis = self.basis(&fetched.asked, last, ask).await?;
         let request = Request {
             fetched: fetched.package,
             asked: fetched.asked,
-            trust: self.config.trust()?,
-            mode: self.config.mode,
+            basis,
         };
         let verified = verify(&request)?;
+        for stale in &verified.stale {
+            tracing::warn!(%reference, "{stale}");
+        }
+        self.memory.note(
+            &request.asked.registry,
+            &verified.manifest.package.name,
+            &verified.manifest.package.version,
+            &verified.digest,
+        )?;
         self.fetcher.keep(&request.fetched);
         let package = Arc::new(Package { request, verified });
         lock(&self.journal)
@@ -63,6 +74,43 @@ impl<K: Kernel> Agent<K> {
             .insert(key.clone(), package.verified.digest.clone());
         lock(&self.packages).insert(key, Arc::clone(&package));
         Ok(package)
+    }
+
+    /// What the decision about a package rests on. `last` is what was accepted for the same
+    /// reference before.
+    async fn basis(
+        &self,
+        asked: &Asked,
+        last: Option<Digest>,
+        ask: Ask,
+    ) -> Result<Basis, AgentError> {
+        let mut trust = self.config.trust()?;
+        if ask == Ask::Registry {
+            let refreshed = self
+                .fetcher
+                .refresh(&asked.registry, &mut trust, &self.memory)
+                .await;
+            for problem in refreshed.problems {
+                tracing::warn!(registry = asked.registry, "{problem}");
+            }
+            if refreshed.root.is_some()
+                && let Err(error) = self.config.keep_trust(&trust)
+            {
+                // It counts all the same; the next start will have to ask again.
+                tracing::warn!(
+                    registry = asked.registry,
+                    "the new trust root was not kept: {error}"
+                );
+            }
+        }
+        let mut memory = self.memory.recall(&asked.registry, &asked.package)?;
+        memory.installed = last;
+        Ok(Basis {
+            trust,
+            policy: self.config.policy()?,
+            memory,
+            now: clock::now(),
+        })
     }
 
     pub(crate) async fn resolve_chain(
@@ -151,7 +199,7 @@ fn member(
         version: package.version.clone(),
         digest: verified.digest.clone(),
         object: verified.object.clone(),
-        signer: verified.signer.map(|signer| signer.to_string()),
+        signer: verified.signer.clone(),
         function: program.function.clone(),
         instance: package.name.to_string(),
         proceed_on: Vec::new(),

@@ -156,6 +156,7 @@ fn unsigned(name: &str) -> FetchedPackage {
         config: Blob(config),
         object: Blob(object().to_vec()),
         signatures: Vec::new(),
+        log_proofs: Vec::new(),
     }
 }
 

@@ -7,15 +7,16 @@ use libfuzzer_sys::fuzz_target;
 use registry_client::{
     pull::{Blob, FetchedPackage, FetchedSignature, SimpleSigning, Target},
     trust::TrustStore,
-    verify::{Asked, contents, verify},
+    verify::{Asked, Basis, contents, verify},
 };
 use registry_schema::Digest;
 
 fuzz_target!(|data: &[u8]| {
-    // The input is six documents, with a zero byte between them.
+    // The input is seven documents, with a zero byte between them.
     let mut parts = data.split(|byte| *byte == 0).map(|part| Blob(part.to_vec()));
     let mut next = || parts.next().unwrap_or_default();
-    let (index, manifest, config, object, bundle, payload) = (next(), next(), next(), next(), next(), next());
+    let (index, manifest, config, object) = (next(), next(), next(), next());
+    let (bundle, payload, proof) = (next(), next(), next());
     let package: registry_schema::PackageName = "a/b".parse().expect("a name");
     let asked = Asked {
         registry: "h".to_owned(),
@@ -43,7 +44,8 @@ fuzz_target!(|data: &[u8]| {
                 timestamp: None,
             }),
         ],
+        log_proofs: vec![proof],
     };
     let _ = contents(&fetched, &asked);
-    assert!(verify(&fetched, &asked, &TrustStore::default()).is_err());
+    assert!(verify(&fetched, &asked, &Basis::new(TrustStore::default(), chrono::DateTime::UNIX_EPOCH)).is_err());
 });

@@ -6,14 +6,19 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use registry_schema::Reference;
 
-use super::{failure::Failure, namespace::read_public_key, session::Session};
+use super::{
+    clock,
+    failure::Failure,
+    namespace::read_public_key,
+    session::{Session, memory},
+};
 use crate::{
     layout::Layout,
     pull::{FetchedPackage, Target, fetch},
     registry::Registry,
     source::Source,
     trust::{TrustStore, TrustedKey},
-    verify::{Asked, VerifiedPackage, verify},
+    verify::{Asked, Basis, Report, VerifiedPackage, VerifyError, examine},
 };
 
 /// Which package, and whom to believe
@@ -47,6 +52,26 @@ impl Origin {
     }
 }
 
+/// A package, and how far its chain holds.
+pub(super) struct Examined {
+    origin: Origin,
+    raw: FetchedPackage,
+    pub(super) report: Report,
+    pub(super) result: Result<VerifiedPackage, VerifyError>,
+}
+
+/// What a user should know of a package that may be used.
+fn warnings(verified: &VerifiedPackage) -> Vec<String> {
+    let unsigned = verified.signers.is_empty().then(|| {
+        format!(
+            "{}:{} is UNSIGNED: nobody who counts has signed it, and the policy lets it pass",
+            verified.package(),
+            verified.version()
+        )
+    });
+    unsigned.into_iter().chain(verified.stale.clone()).collect()
+}
+
 /// A package with a chain that holds, and what it was found in.
 pub(super) struct Fetched {
     pub(super) origin: Origin,
@@ -60,11 +85,12 @@ impl PackageArgs {
         self.target.clone().unwrap_or_else(Target::native)
     }
 
-    /// Fetches the package and checks its whole chain.
-    pub(super) async fn fetch_verified(&self, session: &Session) -> Result<Fetched, Failure> {
+    /// Fetches the package and follows its chain as far as it holds.
+    pub(super) async fn fetch_examined(&self, session: &Session) -> Result<Examined, Failure> {
         let host = session.registry_of(&self.reference)?;
-        // A damaged trust file is said before anything is fetched.
-        let trust = self.trust(session, &host)?;
+        // A damaged file is said before anything is fetched.
+        let mut trust = self.trust(session, &host)?;
+        let (policy, memory) = (session.policy()?, memory()?);
         let origin = match &self.from {
             Some(path) => Origin::Layout(Layout::open(path)?),
             None => Origin::Registry(Box::new(session.connect(&host)?)),
@@ -76,7 +102,40 @@ impl PackageArgs {
             }
         }
         let asked = Asked::new(&host, &self.reference, self.target());
-        let verified = verify(&raw, &asked, &trust)?;
+        if let Origin::Registry(registry) = &origin
+            && self.key.is_none()
+        {
+            session.refresh(registry, &mut trust, &memory).await?;
+        }
+        let basis = Basis {
+            trust,
+            policy,
+            memory: memory.recall(&host, &self.reference.package)?,
+            now: clock::now(),
+        };
+        let (report, result) = examine(&raw, &asked, &basis);
+        Ok(Examined {
+            origin,
+            raw,
+            report,
+            result,
+        })
+    }
+
+    /// Fetches the package, and demands that its whole chain holds.
+    pub(super) async fn fetch_verified(&self, session: &Session) -> Result<Fetched, Failure> {
+        let fetched = self.fetch_examined(session).await?;
+        let Examined {
+            origin,
+            raw,
+            result,
+            ..
+        } = fetched;
+        let verified = result?;
+        memory()?.remember(&verified)?;
+        for warning in warnings(&verified) {
+            session.say(format!("warning: {warning}"));
+        }
         Ok(Fetched {
             origin,
             raw,

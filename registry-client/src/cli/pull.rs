@@ -54,7 +54,9 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
             "version": verified.version(),
             "digest": verified.digest,
             "object": verified.object_digest,
-            "signer": verified.signer,
+            "signer": verified.signed_by(),
+            "signers": verified.signers,
+            "level": verified.level,
             "directory": folder,
         }))?);
     }
@@ -62,7 +64,7 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
         "verified {}:{}, signed by {}",
         verified.package(),
         verified.version(),
-        verified.signer
+        verified.signed_by()
     ));
     Ok(output::line(folder.display().to_string())?)
 }

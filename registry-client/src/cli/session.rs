@@ -4,16 +4,17 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, ValueEnum, ValueHint};
-use registry_schema::{Reference, reference::check_host};
+use registry_schema::{Reference, reference::check_host, trust::policy::Policy};
 use serde::Deserialize;
 
-use super::{failure::Failure, output};
+use super::{clock, failure::Failure, output};
 use crate::{
     auth::CredentialStore,
     cache::Cache,
     file,
+    memory::MemoryStore,
     registry::{ConnectOptions, Registry},
-    trust::TrustStore,
+    trust::{TrustStore, default_policy_path, load_policy, refresh},
 };
 
 /// Options that every verb understands
@@ -37,6 +38,9 @@ pub(super) struct Global {
     /// File of trusted keys
     #[arg(long, global = true, env = "BPFPKG_TRUST", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Global options")]
     pub(super) trust_file: Option<PathBuf>,
+    /// File of rules that packages must keep
+    #[arg(long, global = true, env = "BPFPKG_POLICY", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Global options")]
+    pub(super) policy_file: Option<PathBuf>,
     /// Colour of messages; `NO_COLOR` and `CLICOLOR_FORCE` are understood
     #[arg(
         long,
@@ -150,12 +154,59 @@ impl Session {
         Ok(TrustStore::load(&self.trust_path()?)?)
     }
 
+    /// What is demanded of packages. A file that was named must be there.
+    pub(super) fn policy(&self) -> Result<Policy, Failure> {
+        let path = match &self.global.policy_file {
+            Some(path) => path.clone(),
+            None => default_policy_path()?,
+        };
+        match load_policy(&path)? {
+            Some(policy) => Ok(policy),
+            None if self.global.policy_file.is_none() => Ok(Policy::default()),
+            None => Err(Failure::usage(
+                format!("there is no policy file `{}`", path.display()),
+                "name the file that holds your rules, or leave the option out",
+            )),
+        }
+    }
+
+    /// Brings what is pinned of a registry up to date, and says what did not work.
+    pub(super) async fn refresh(
+        &self,
+        registry: &Registry,
+        trust: &mut TrustStore,
+        memory: &MemoryStore,
+    ) -> Result<(), Failure> {
+        let refreshed = refresh(registry, trust, memory, clock::now()).await;
+        for problem in &refreshed.problems {
+            self.say(format!("warning: {problem}"));
+        }
+        if let Some(version) = refreshed.root {
+            let host = registry.host();
+            self.say(format!(
+                "the trust root of {host} went on to version {version}"
+            ));
+            trust.save(&self.trust_path()?)?;
+        }
+        Ok(())
+    }
+
     /// Says something on stderr, unless silence was asked for.
     pub(super) fn say(&self, text: impl AsRef<str>) {
         if !self.global.quiet {
             output::say(text);
         }
     }
+}
+
+/// Where it is noted what was seen of registries.
+pub(super) fn memory() -> Result<MemoryStore, Failure> {
+    MemoryStore::of_user().ok_or_else(|| {
+        Failure::usage(
+            "there is no folder to note in what was seen",
+            "set HOME or XDG_STATE_HOME",
+        )
+    })
 }
 
 /// Where the configuration is.

@@ -7,22 +7,29 @@ use super::{
     failure::Failure,
     fetching::PackageArgs,
     output::{self, Format, FormatArg},
-    session::Session,
+    session::{Session, memory},
 };
+use crate::verify::{Check, Link, Outcome, Report};
 
 /// Say whether a package is what it claims to be, signed by someone you trust
 ///
-/// Nothing is written. The chain that is checked: trusted key, signature, index,
-/// package manifest, name and version, object.
+/// The chain that is checked: the registry's trust root, signers, index, package manifest,
+/// name and version, object, publish log, revocations, versions seen before.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     package: PackageArgs,
+    /// Show each link of the chain: what was checked, what was not, and why
+    #[arg(long)]
+    explain: bool,
     #[command(flatten)]
     format: FormatArg,
 }
 
 pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
+    if args.explain {
+        return explain(args, session).await;
+    }
     let fetched = args.package.fetch_verified(session).await?;
     let verified = fetched.verified;
     if args.format.output == Format::Json {
@@ -33,7 +40,9 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
             "target": verified.target,
             "digest": verified.digest,
             "object": verified.object_digest,
-            "signer": verified.signer,
+            "signer": verified.signed_by(),
+            "signers": verified.signers,
+            "level": verified.level,
         }))?);
     }
     Ok(output::fields(&[
@@ -42,7 +51,11 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
             format!("{}:{}", verified.package(), verified.version()),
         ),
         ("registry", verified.registry.clone()),
-        ("signed by", verified.signer.to_string()),
+        ("signed by", verified.signed_by()),
+        (
+            "trust level",
+            format!("{}, {}", verified.level, verified.level.word()),
+        ),
         ("digest", verified.digest.to_string()),
         (
             "object",
@@ -54,4 +67,42 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
             ),
         ),
     ])?)
+}
+
+/// Shows the whole chain, whether it holds or not; the error tells that it does not.
+async fn explain(args: &Args, session: &Session) -> Result<(), Failure> {
+    let examined = args.package.fetch_examined(session).await?;
+    match args.format.output {
+        Format::Json => output::json(&examined.report)?,
+        Format::Text => describe(&examined.report)?,
+    }
+    memory()?.remember(&examined.result?)?;
+    Ok(())
+}
+
+fn describe(report: &Report) -> Result<(), Failure> {
+    let width = report.checks.iter().map(|check| name(check).len()).max();
+    for check in &report.checks {
+        let (mark, prefix) = match check.outcome {
+            Outcome::Held => ('✓', ""),
+            Outcome::NotChecked => ('–', "not checked: "),
+            Outcome::Broke => ('✗', ""),
+        };
+        let (name, width) = (name(check), width.unwrap_or(0));
+        output::line(format!("{mark} {name:width$}  {prefix}{}", check.detail))?;
+    }
+    Ok(output::line(format!(
+        "{} {} of {}: trust level {}, {}; checked {} UTC by {}",
+        report.package,
+        report.digest,
+        report.registry,
+        report.level,
+        report.level.word(),
+        report.checked_at.format("%Y-%m-%d %H:%M:%S"),
+        report.checked_by,
+    ))?)
+}
+
+fn name(check: &Check) -> &'static str {
+    check.link.map_or("trust", Link::as_str)
 }

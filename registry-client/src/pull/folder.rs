@@ -97,6 +97,38 @@ pub fn write_to_dir(
             "package.toml".to_owned(),
             toml::to_string(&verified.manifest)?.into_bytes(),
         ),
+    ];
+    files.extend(readme.map(|readme| ("README.md".to_owned(), readme.to_vec())));
+    files.extend(evidence(fetched));
+    fs::create_dir(staging.path().join("evidence")).map_err(failed)?;
+    for (name, bytes) in files {
+        let path = staging.path().join(name);
+        fs::write(&path, bytes)
+            .and_then(|()| fs::File::open(&path)?.sync_all())
+            .map_err(failed)?;
+    }
+    fs::set_permissions(staging.path(), fs::Permissions::from_mode(0o755)).map_err(failed)?;
+    match rename_to_new(staging.path(), folder) {
+        Ok(()) => {
+            // It has moved: there is nothing left to remove.
+            let _ = staging.keep();
+            Ok(())
+        }
+        Err(error)
+            if error.kind() == io::ErrorKind::AlreadyExists
+                || error.kind() == io::ErrorKind::DirectoryNotEmpty =>
+        {
+            Err(WriteError::Exists {
+                path: folder.to_owned(),
+            })
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// What anyone needs to check the signatures again: names and contents.
+fn evidence(fetched: &FetchedPackage) -> Vec<(String, Vec<u8>)> {
+    let mut files = vec![
         ("evidence/index.json".to_owned(), fetched.index.0.clone()),
         (
             "evidence/manifest.json".to_owned(),
@@ -104,7 +136,6 @@ pub fn write_to_dir(
         ),
         ("evidence/config.json".to_owned(), fetched.config.0.clone()),
     ];
-    files.extend(readme.map(|readme| ("README.md".to_owned(), readme.to_vec())));
     for (number, signature) in fetched.signatures.iter().enumerate() {
         let (name, bytes) = match signature {
             FetchedSignature::Bundle(bundle) => (
@@ -130,30 +161,11 @@ pub fn write_to_dir(
         };
         files.push((name, bytes));
     }
-    fs::create_dir(staging.path().join("evidence")).map_err(failed)?;
-    for (name, bytes) in files {
-        let path = staging.path().join(name);
-        fs::write(&path, bytes)
-            .and_then(|()| fs::File::open(&path)?.sync_all())
-            .map_err(failed)?;
+    for (number, proof) in fetched.log_proofs.iter().enumerate() {
+        let name = format!("evidence/log-proof-{number}.txt");
+        files.push((name, proof.0.clone()));
     }
-    fs::set_permissions(staging.path(), fs::Permissions::from_mode(0o755)).map_err(failed)?;
-    match rename_to_new(staging.path(), folder) {
-        Ok(()) => {
-            // It has moved: there is nothing left to remove.
-            let _ = staging.keep();
-            Ok(())
-        }
-        Err(error)
-            if error.kind() == io::ErrorKind::AlreadyExists
-                || error.kind() == io::ErrorKind::DirectoryNotEmpty =>
-        {
-            Err(WriteError::Exists {
-                path: folder.to_owned(),
-            })
-        }
-        Err(error) => Err(failed(error)),
-    }
+    files
 }
 
 /// Renames a folder to a name that is free. An empty folder that appears meanwhile

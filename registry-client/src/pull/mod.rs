@@ -15,7 +15,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use self::{
     folder::{WriteError, write_to_dir},
-    signatures::{FetchedSignature, SimpleSigning, fetch_attestations, fetch_signatures},
+    signatures::{
+        FetchedSignature, SimpleSigning, fetch_attestations, fetch_log_proofs, fetch_signatures,
+    },
 };
 use crate::{
     Explain,
@@ -107,6 +109,9 @@ pub struct FetchedPackage {
     pub object: Blob,
     /// Signatures of the index.
     pub signatures: Vec<FetchedSignature>,
+    /// Proofs that the version is in the publish log, as they came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_proofs: Vec<Blob>,
 }
 
 impl FetchedPackage {
@@ -338,7 +343,9 @@ pub async fn fetch(
         Ok::<_, PullError>((manifest_bytes, config, object))
     };
     let signatures = fetch_signatures(source, &repository, &digest);
-    let ((manifest, config, object), signatures) = tokio::try_join!(contents, signatures)?;
+    let log_proofs = fetch_log_proofs(source, &repository, &digest);
+    let ((manifest, config, object), signatures, log_proofs) =
+        tokio::try_join!(contents, signatures, log_proofs)?;
     Ok(FetchedPackage {
         registry: source.name(),
         package: reference.package.clone(),
@@ -348,6 +355,7 @@ pub async fn fetch(
         config: Blob(config.to_vec()),
         object: Blob(object.to_vec()),
         signatures,
+        log_proofs,
     })
 }
 

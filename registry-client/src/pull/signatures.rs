@@ -5,6 +5,7 @@ use registry_schema::{
     Digest, media_type,
     name::RepositoryName,
     signature::{Bundle, MAX_BUNDLE},
+    transparency::proof::MAX_TEXT,
 };
 use serde::{Deserialize, Serialize};
 
@@ -98,32 +99,62 @@ fn is_attestation(bundle: &Blob) -> bool {
     Bundle::parse(&bundle.0).is_ok_and(|bundle| bundle.is_attestation())
 }
 
+/// Fetches the proofs that a version is in the publish log.
+///
+/// # Errors
+/// [`PullError::Registry`] if one is promised and does not come as promised.
+pub async fn fetch_log_proofs(
+    source: Source<'_>,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<Vec<Blob>, PullError> {
+    let limit = MAX_TEXT as u64;
+    referring(source, repository, digest, media_type::LOG_PROOF, limit).await
+}
+
 /// The bundles that refer to a digest.
 async fn bundles(
     source: Source<'_>,
     repository: &RepositoryName,
     digest: &Digest,
 ) -> Result<Vec<Blob>, PullError> {
-    let mut bundles = Vec::new();
-    let referrers = source
-        .referrers_of_type(repository, digest, media_type::SIGSTORE_BUNDLE)
-        .await?;
+    let limit = MAX_BUNDLE as u64;
+    referring(
+        source,
+        repository,
+        digest,
+        media_type::SIGSTORE_BUNDLE,
+        limit,
+    )
+    .await
+}
+
+/// The first layer of type `kind`, at most `limit` bytes, of each manifest of that type that
+/// refers to a digest.
+async fn referring(
+    source: Source<'_>,
+    repository: &RepositoryName,
+    digest: &Digest,
+    kind: &str,
+    limit: u64,
+) -> Result<Vec<Blob>, PullError> {
+    let mut found = Vec::new();
+    let referrers = source.referrers_of_type(repository, digest, kind).await?;
     for referrer in referrers.iter().take(MAX_SIGNATURES) {
         let bytes = source.manifest_of(repository, referrer).await?;
-        // What is no manifest, or has no bundle, signs nothing.
+        // What is no manifest, or has no such layer, says nothing.
         let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) else {
             continue;
         };
         let layer = manifest
             .layers
             .iter()
-            .find(|layer| layer.media_type == media_type::SIGSTORE_BUNDLE);
+            .find(|layer| layer.media_type == kind);
         if let Some(layer) = layer {
-            let bundle = source.blob(repository, layer, MAX_BUNDLE as u64).await?;
-            bundles.push(Blob(bundle.to_vec()));
+            found.push(Blob(source.blob(repository, layer, limit).await?.to_vec()));
         }
     }
-    Ok(bundles)
+    Ok(found)
 }
 
 async fn simple_signing(

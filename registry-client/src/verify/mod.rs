@@ -3,27 +3,39 @@
 //!
 //! Pure: no file, no socket, no clock. Every digest is computed again here, so it
 //! does not matter who fetched the bytes or what they passed through. The chain:
-//! trusted key → signature → index → package manifest → config (name and version)
-//! and object.
+//! trust root → signers → index → package manifest → config (name and version) and
+//! object → publish log → revocations → versions seen before.
 
+mod contents;
+mod error;
+pub mod log;
+mod report;
 pub mod signature;
+mod signers;
 
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
 use registry_schema::{
-    Digest, PackageManifest, PackageName, Reference, Version,
-    digest::DigestMismatch,
-    exit,
-    manifest::ManifestError,
-    media_type,
-    signature::{Bundle, Fingerprint, SignatureError},
+    Digest, PackageManifest, PackageName, Reference, TrustLevel, Version,
+    signature::{Bundle, SignatureError},
+    trust::{
+        policy::{Demands, Downgrade, Need, Policy},
+        revocation::{Feed, Revoked},
+    },
     version::VersionRange,
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    contents::{Contents, contents},
+    error::VerifyError,
+    report::{Check, Link, Outcome, Report},
+};
+use self::{log::Included, signature::Signer};
 use crate::{
-    Explain,
-    oci::{Descriptor, Index, Manifest},
-    pull::{Blob, FetchedPackage, FetchedSignature, Target, entry_for, object_of},
-    trust::{TrustStore, TrustedKey},
+    pull::{Blob, FetchedPackage, FetchedSignature, Target},
+    trust::{TrustStore, TrustedRoot},
 };
 
 /// What was asked for.
@@ -58,6 +70,50 @@ impl Asked {
     }
 }
 
+/// What a decision rests on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Basis {
+    /// Who is trusted.
+    pub trust: TrustStore,
+    /// What is demanded.
+    pub policy: Policy,
+    /// What was seen before.
+    pub memory: Memory,
+    /// The time.
+    pub now: DateTime<Utc>,
+}
+
+impl Basis {
+    /// Rests on `trust` alone: no rules, no memory.
+    pub fn new(trust: TrustStore, now: DateTime<Utc>) -> Self {
+        Self {
+            trust,
+            policy: Policy::default(),
+            memory: Memory::default(),
+            now,
+        }
+    }
+}
+
+/// What was seen before of one package and its registry.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    /// Versions of the package that were accepted, each with the digest of its index.
+    #[serde(default)]
+    pub seen: BTreeMap<Version, Digest>,
+    /// The registry's signed revocation feed.
+    #[serde(default)]
+    pub feed: Option<Blob>,
+    /// What runs or lies here already: neither an expired root nor a feed that is old or
+    /// missing stops it, though it is said.
+    #[serde(default)]
+    pub installed: Option<Digest>,
+    /// The last checkpoint of the registry's log: size, and root hash in base64.
+    #[serde(default)]
+    pub checkpoint: Option<(u64, String)>,
+}
+
 /// A package whose whole chain holds. Only [`verify`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -74,8 +130,15 @@ pub struct VerifiedPackage {
     pub object_digest: Digest,
     /// The object.
     pub object: Blob,
-    /// The trusted key that signed.
-    pub signer: Fingerprint,
+    /// Who signed, of those who count; nobody only where the policy lets unsigned
+    /// packages pass.
+    pub signers: Vec<Signer>,
+    /// How far it is trusted.
+    pub level: TrustLevel,
+    /// Where it is in the publish log; none if no log was asked.
+    pub logged: Option<Included>,
+    /// What is out of date, and would keep it from being installed now.
+    pub stale: Vec<String>,
 }
 
 impl VerifiedPackage {
@@ -88,333 +151,311 @@ impl VerifiedPackage {
     pub const fn version(&self) -> &Version {
         &self.manifest.package.version
     }
-}
 
-/// Which link of the chain broke.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say what the fields are")]
-pub enum VerifyError {
-    /// The index is not the one asked for.
-    #[error("`{package}` is not what was asked for: its index {mismatch}")]
-    Index {
-        package: PackageName,
-        mismatch: Box<DigestMismatch>,
-    },
-    /// Nobody signed.
-    #[error("`{package}` ({digest}) is unsigned")]
-    Unsigned {
-        package: PackageName,
-        digest: Digest,
-    },
-    /// No key is trusted for the namespace.
-    #[error(
-        "`{package}` is signed by {signers}, and no key is trusted for namespace `{namespace}` of registry `{registry}`"
-    )]
-    NobodyTrusted {
-        package: PackageName,
-        namespace: String,
-        registry: String,
-        signers: String,
-    },
-    /// Somebody signed who is not trusted.
-    #[error(
-        "`{package}` is signed by {signers}, not by a key trusted for its namespace ({trusted})"
-    )]
-    UntrustedSigner {
-        package: PackageName,
-        signers: String,
-        trusted: String,
-    },
-    /// A signature names a trusted key, and does not fit.
-    #[error("the signature of `{package}` is damaged or forged: {reason}")]
-    Signature {
-        package: PackageName,
-        reason: SignatureError,
-    },
-    /// A document that was signed for is no package of the known form.
-    #[error("the {which} of `{package}` is signed, but cannot be used: {reason}")]
-    Form {
-        package: PackageName,
-        which: &'static str,
-        reason: String,
-    },
-    /// A document is not the one that the document before it names.
-    #[error("the {which} of `{package}` is not the signed one: {mismatch}")]
-    Changed {
-        package: PackageName,
-        which: &'static str,
-        mismatch: Box<DigestMismatch>,
-    },
-    /// The config breaks the rules of manifests.
-    #[error("the config of `{package}` is signed, but cannot be used: {reason}")]
-    Config {
-        package: PackageName,
-        reason: Box<ManifestError>,
-    },
-    /// The signed bytes are another package.
-    #[error("the signature is for `{actual}`, not for `{asked}`")]
-    OtherPackage {
-        asked: PackageName,
-        actual: PackageName,
-    },
-    /// The signed bytes are another version.
-    #[error("the signature is for version {actual} of `{package}`, not for {asked}")]
-    OtherVersion {
-        package: PackageName,
-        asked: Box<Version>,
-        actual: Box<Version>,
-    },
-    /// The signed bytes are a version outside of the range.
-    #[error("the signature is for version {actual} of `{package}`, which is not in {asked}")]
-    OutOfRange {
-        package: PackageName,
-        asked: VersionRange,
-        actual: Box<Version>,
-    },
-}
-
-impl Explain for VerifyError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Index { .. } => "verify::index",
-            Self::Unsigned { .. } => "verify::unsigned",
-            Self::NobodyTrusted { .. } => "verify::nobody_trusted",
-            Self::UntrustedSigner { .. } => "verify::untrusted_signer",
-            Self::Signature { .. } => "verify::signature",
-            Self::Form { .. } => "verify::form",
-            Self::Changed { .. } => "verify::changed",
-            Self::Config { .. } => "verify::config",
-            Self::OtherPackage { .. } => "verify::other_package",
-            Self::OtherVersion { .. } => "verify::other_version",
-            Self::OutOfRange { .. } => "verify::out_of_range",
-        }
-    }
-
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::Unsigned { .. } => exit::POLICY,
-            _ => exit::VERIFICATION,
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::Unsigned { .. } => "ask the publisher to sign it, or sign it yourself with `cosign sign` and your own key".to_owned(),
-            Self::NobodyTrusted { namespace, registry, .. } => format!(
-                "if you trust this publisher, run `bpfpkg trust add {registry}/{namespace}`"
-            ),
-            Self::UntrustedSigner { .. } => {
-                "somebody else signed this, or the publisher has a new key: ask the publisher before you run `bpfpkg trust add`".to_owned()
-            }
-            Self::Index { .. } | Self::Changed { .. } | Self::Signature { .. } => {
-                "do not use it: pull again, and if it stays so, tell the registry's operator".to_owned()
-            }
-            Self::Form { .. } | Self::Config { .. } => "ask the publisher to build and publish it again".to_owned(),
-            Self::OtherPackage { .. } | Self::OtherVersion { .. } | Self::OutOfRange { .. } => {
-                "do not use it: the registry serves one package under the name of another".to_owned()
-            }
-        })
+    /// Who signed, in words; `nobody` if it is unsigned.
+    pub fn signed_by(&self) -> String {
+        signers::in_words(&self.signers)
     }
 }
 
-/// Decides whether `fetched` is what was `asked` for, signed by a key that `trust`
-/// holds for its registry and namespace.
+/// Decides whether `fetched` is what was `asked` for, and all that is demanded of it holds.
 ///
 /// # Errors
 /// The first link of the chain that does not hold, as [`VerifyError`].
 pub fn verify(
     fetched: &FetchedPackage,
     asked: &Asked,
-    trust: &TrustStore,
+    basis: &Basis,
 ) -> Result<VerifiedPackage, VerifyError> {
-    check_index(fetched, asked)?;
-    let signer = check_signatures(&fetched.signatures, &fetched.digest(), asked, trust)?;
-    let contents = contents(fetched, asked)?;
-    Ok(VerifiedPackage {
-        registry: asked.registry.clone(),
-        manifest: contents.manifest,
-        target: asked.target.clone(),
-        digest: contents.digest,
-        object_digest: contents.object_digest,
-        object: contents.object,
-        signer,
-    })
+    examine(fetched, asked, basis).1
 }
 
-/// What an index leads to. Says nothing about who made it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Contents {
-    /// What the package declares.
-    pub manifest: PackageManifest,
-    /// The digest of the index.
-    pub digest: Digest,
-    /// The digest of the object.
-    pub object_digest: Digest,
-    /// The object.
-    pub object: Blob,
-}
-
-/// Decides whether `fetched` is what was `asked` for, whoever published it: for those
-/// who choose to take packages that nobody signed.
-///
-/// # Errors
-/// The first link of the chain behind the signature that does not hold.
-pub fn contents(fetched: &FetchedPackage, asked: &Asked) -> Result<Contents, VerifyError> {
-    check_index(fetched, asked)?;
-    let package = || asked.package.clone();
-    let index: Index = parse(asked, "index", &fetched.index)?;
-    if index.artifact_type.as_deref() != Some(media_type::PACKAGE) {
-        let reason = format!("its artifact type is not `{}`", media_type::PACKAGE);
-        return Err(VerifyError::Form {
-            package: package(),
-            which: "index",
-            reason,
-        });
+/// As [`verify`], with everything that was looked at up to the end or the first break.
+pub fn examine(
+    fetched: &FetchedPackage,
+    asked: &Asked,
+    basis: &Basis,
+) -> (Report, Result<VerifiedPackage, VerifyError>) {
+    let demands = basis.policy.demands(&asked.registry, &asked.package);
+    let mut report = Report::new(asked, fetched.digest(), demands.mode.value, basis.now);
+    let examination = Examination {
+        fetched,
+        asked,
+        basis,
+        demands: &demands,
+        root: basis.trust.root_of(&asked.registry),
+        installed: basis.memory.installed.as_ref() == Some(&fetched.digest()),
+    };
+    let result = examination.run(&mut report);
+    match &result {
+        Ok(package) => report.finish(package.level, &package.signers),
+        Err(error) => report.break_with(error),
     }
-    let entry = entry_for(&index, &asked.target).ok_or_else(|| VerifyError::Form {
-        package: package(),
-        which: "index",
-        reason: format!("it has no entry for target `{}`", asked.target),
-    })?;
-    check_link(asked, "package manifest", entry, &fetched.manifest)?;
-    let layers: Manifest = parse(asked, "package manifest", &fetched.manifest)?;
-    check_link(asked, "config", &layers.config, &fetched.config)?;
+    (report, result)
+}
 
-    let manifest =
-        PackageManifest::from_json(&fetched.config.0).map_err(|reason| VerifyError::Config {
+/// One run along the chain.
+struct Examination<'a> {
+    fetched: &'a FetchedPackage,
+    asked: &'a Asked,
+    basis: &'a Basis,
+    demands: &'a Demands,
+    root: Option<&'a TrustedRoot>,
+    /// Whether exactly this was accepted before.
+    installed: bool,
+}
+
+impl Examination<'_> {
+    fn run(&self, report: &mut Report) -> Result<VerifiedPackage, VerifyError> {
+        let mut stale = Vec::new();
+        self.check_root(&mut stale, report)?;
+        contents::check_index(self.fetched, self.asked)?;
+        let signers = signers::judge(self, report)?;
+        let contents = contents(self.fetched, self.asked)?;
+        report.held(Link::Contents, format!("object {}", contents.object_digest));
+        let logged = self.check_log(&contents, report)?;
+        let feed = self.open_feed(&mut stale, report)?;
+        let signers = match &feed {
+            Some(feed) => self.check_revoked(signers, &contents, logged.as_ref(), feed, report)?,
+            None => signers,
+        };
+        self.check_memory(&contents, report)?;
+        let level = self.check_level(&signers, logged.as_ref(), report)?;
+        Ok(VerifiedPackage {
+            registry: self.asked.registry.clone(),
+            manifest: contents.manifest,
+            target: self.asked.target.clone(),
+            digest: contents.digest,
+            object_digest: contents.object_digest,
+            object: contents.object,
+            signers,
+            level,
+            logged,
+            stale,
+        })
+    }
+
+    /// Lets what is installed go on although something is out of date.
+    fn excuse(
+        &self,
+        link: Link,
+        error: VerifyError,
+        stale: &mut Vec<String>,
+        report: &mut Report,
+    ) -> Result<(), VerifyError> {
+        if !self.installed {
+            return Err(error);
+        }
+        report.skipped(
+            link,
+            &format!("{error}; it was installed before and goes on"),
+        );
+        stale.push(error.to_string());
+        Ok(())
+    }
+
+    /// The pinned root must not have expired.
+    fn check_root(&self, stale: &mut Vec<String>, report: &mut Report) -> Result<(), VerifyError> {
+        let Some(root) = self.root else {
+            report.skipped(Link::Root, "no trust root is pinned for the registry");
+            return Ok(());
+        };
+        let signed = root.signed();
+        if let Err(reason) = signed.check_current(self.basis.now) {
+            let error = VerifyError::Root {
+                registry: self.asked.registry.clone(),
+                reason: Box::new(reason),
+            };
+            return self.excuse(Link::Root, error, stale, report);
+        }
+        let root = signed.root();
+        let end = root.expires_at.format("%Y-%m-%d");
+        report.held(Link::Root, format!("version {}, until {end}", root.version));
+        Ok(())
+    }
+
+    /// A proof that is there must hold, and one must be there where it is demanded: by the
+    /// policy, or by default where the registry's root names a log.
+    fn check_log(
+        &self,
+        contents: &Contents,
+        report: &mut Report,
+    ) -> Result<Option<Included>, VerifyError> {
+        let package = || self.asked.package.clone();
+        let demanded = self.demands.log.value;
+        let Some(trust) = self.root.and_then(|root| root.signed().root().log.as_ref()) else {
+            if demanded == Some(Need::Required) {
+                return Err(VerifyError::NoLog {
+                    package: package(),
+                    registry: self.asked.registry.clone(),
+                });
+            }
+            report.skipped(Link::Log, "no trust root names a log for the registry");
+            return Ok(None);
+        };
+        if self.fetched.log_proofs.is_empty() {
+            if demanded == Some(Need::Optional) {
+                report.skipped(Link::Log, "it came without proof, and none is demanded");
+                return Ok(None);
+            }
+            return Err(VerifyError::NotLogged { package: package() });
+        }
+        let included = log::check(
+            &self.fetched.log_proofs,
+            contents,
+            trust,
+            self.demands.witnesses.value,
+            self.basis.memory.checkpoint.as_ref(),
+        )
+        .map_err(|reason| VerifyError::Log {
             package: package(),
             reason: Box::new(reason),
         })?;
-    if manifest.package.name != asked.package {
-        return Err(VerifyError::OtherPackage {
-            asked: package(),
-            actual: manifest.package.name,
-        });
+        report.held(Link::Log, included.to_string());
+        Ok(Some(included))
     }
-    if let Some(version) = &asked.version
-        && *version != manifest.package.version
-    {
-        return Err(VerifyError::OtherVersion {
-            package: package(),
-            asked: Box::new(version.clone()),
-            actual: Box::new(manifest.package.version),
-        });
-    }
-    if let Some(range) = &asked.range
-        && !manifest.package.version.matches(range)
-    {
-        return Err(VerifyError::OutOfRange {
-            package: package(),
-            asked: range.clone(),
-            actual: Box::new(manifest.package.version),
-        });
-    }
-    if !manifest
-        .objects
-        .iter()
-        .any(|object| object.target == asked.target.as_str())
-    {
-        let reason = format!("it declares no object for target `{}`", asked.target);
-        return Err(VerifyError::Form {
-            package: package(),
-            which: "config",
-            reason,
-        });
-    }
-    let object = object_of(&layers).ok_or_else(|| VerifyError::Form {
-        package: package(),
-        which: "package manifest",
-        reason: "no layer is an object".to_owned(),
-    })?;
-    check_link(asked, "object", object, &fetched.object)?;
 
-    Ok(Contents {
-        manifest,
-        digest: fetched.digest(),
-        object_digest: object.digest.clone(),
-        object: fetched.object.clone(),
-    })
-}
-
-/// Checks that the index is the one asked for, where a digest was asked for.
-fn check_index(fetched: &FetchedPackage, asked: &Asked) -> Result<(), VerifyError> {
-    let check = |digest: &Digest| digest.check(&fetched.index.0);
-    asked
-        .digest
-        .as_ref()
-        .map_or(Ok(()), check)
-        .map_err(|mismatch| VerifyError::Index {
-            package: asked.package.clone(),
-            mismatch: Box::new(mismatch),
-        })
-}
-
-/// Finds a signature of `digest` by a trusted key; says whose.
-fn check_signatures(
-    signatures: &[FetchedSignature],
-    digest: &Digest,
-    asked: &Asked,
-    trust: &TrustStore,
-) -> Result<Fingerprint, VerifyError> {
-    let package = || asked.package.clone();
-    if signatures.is_empty() {
-        return Err(VerifyError::Unsigned {
-            package: package(),
-            digest: digest.clone(),
-        });
-    }
-    let trusted: Vec<&TrustedKey> = trust
-        .keys_for(&asked.registry, asked.package.namespace())
-        .collect();
-    let mut signers = Vec::new();
-    let mut broken = None;
-    for signature in signatures {
-        let bundle = match read_signature(signature) {
-            Ok(bundle) => bundle,
-            Err(reason) => {
-                broken = broken.or(Some(reason));
-                continue;
-            }
+    /// The revocation feed, if one is at hand; a current one where it is demanded: by the
+    /// policy, or by default where the registry's root names who may revoke.
+    fn open_feed(
+        &self,
+        stale: &mut Vec<String>,
+        report: &mut Report,
+    ) -> Result<Option<Feed>, VerifyError> {
+        let registry = &self.asked.registry;
+        let failed = |reason| VerifyError::Feed {
+            registry: registry.clone(),
+            reason: Box::new(reason),
         };
-        for key in &trusted {
-            match bundle.verify(key.key(), digest) {
-                Ok(()) => return Ok(key.fingerprint()),
-                // Not a fault: it is simply somebody else's signature. A signature
-                // that names no key cannot be told from a forged one.
-                Err(SignatureError::OtherKey { .. }) => {}
-                Err(SignatureError::Invalid(_)) if bundle.key().is_none() => {}
-                Err(reason) => broken = broken.or(Some(reason)),
+        let keys = self.root.and_then(|root| root.signed().revocation_keys());
+        let demanded = self.demands.revocation.value;
+        let (Some((keys, needed)), Some(bytes)) = (keys, &self.basis.memory.feed) else {
+            if demanded == Some(Need::Required) || (keys.is_some() && demanded.is_none()) {
+                let registry = registry.clone();
+                let error = VerifyError::NoFeed { registry };
+                return self
+                    .excuse(Link::Revocation, error, stale, report)
+                    .map(|()| None);
+            }
+            let reason = match keys {
+                Some(_) => "no revocation feed is at hand, and none is demanded",
+                None => "no trust root names who may revoke",
+            };
+            report.skipped(Link::Revocation, reason);
+            return Ok(None);
+        };
+        let feed = Feed::open(&bytes.0, keys, needed).map_err(failed)?;
+        feed.check_registry(registry).map_err(failed)?;
+        let age = self.demands.revocation_max_age.value;
+        if let Err(reason) = feed.check_current(self.basis.now, age.map(|age| age.0)) {
+            self.excuse(Link::Revocation, failed(reason), stale, report)?;
+        }
+        Ok(Some(feed))
+    }
+
+    /// Neither what was published nor who signed it may be revoked. Gives the signers that
+    /// still count.
+    fn check_revoked(
+        &self,
+        signers: Vec<Signer>,
+        contents: &Contents,
+        logged: Option<&Included>,
+        feed: &Feed,
+        report: &mut Report,
+    ) -> Result<Vec<Signer>, VerifyError> {
+        let refuse = |revoked: &Revoked| VerifyError::Revoked {
+            package: self.asked.package.clone(),
+            revoked: Box::new(revoked.clone()),
+        };
+        let package = &contents.manifest.package;
+        let content = feed
+            .find_digest(&contents.digest)
+            .or_else(|| feed.find_digest(&contents.object_digest))
+            .or_else(|| feed.find_version(&package.name, &package.version));
+        if let Some(revoked) = content {
+            return Err(refuse(revoked));
+        }
+        let (mut counting, mut lost) = (Vec::new(), None);
+        for signer in signers {
+            let seen = logged.and_then(|logged| logged.saw(&signer.identity));
+            let proven = [signer.signed_at, seen].into_iter().flatten().min();
+            match feed.find_signer(&signer.identity, proven) {
+                Some(revoked) => lost = Some(revoked),
+                None => counting.push(signer),
             }
         }
-        signers.push(bundle.key().map_or_else(
-            || "a key it does not name".to_owned(),
-            |key| key.to_string(),
-        ));
+        let needed = self.demands.threshold.value as usize;
+        match lost {
+            Some(revoked) if counting.len() < needed => Err(refuse(revoked)),
+            _ => {
+                let issued = feed.issued_at.format("%Y-%m-%d %H:%M");
+                let said = format!("not in feed {} of {issued} UTC", feed.version);
+                report.held(Link::Revocation, said);
+                Ok(counting)
+            }
+        }
     }
-    if let Some(reason) = broken {
-        return Err(VerifyError::Signature {
-            package: package(),
-            reason,
-        });
+
+    /// No version may have changed, and what is chosen for a range, or as the latest, must
+    /// not be older than what could have been chosen before.
+    fn check_memory(&self, contents: &Contents, report: &mut Report) -> Result<(), VerifyError> {
+        let package = || self.asked.package.clone();
+        let actual = &contents.manifest.package.version;
+        let seen = &self.basis.memory.seen;
+        if let Some(digest) = seen.get(actual)
+            && *digest != contents.digest
+        {
+            return Err(VerifyError::Rewritten {
+                package: package(),
+                version: Box::new(actual.clone()),
+                seen: Box::new(digest.clone()),
+                actual: Box::new(contents.digest.clone()),
+            });
+        }
+        let eligible = |version: &&Version| match &self.asked.range {
+            Some(range) => version.matches(range),
+            None => !version.is_prerelease() || actual.is_prerelease(),
+        };
+        let Some(highest) = seen.keys().rev().find(eligible) else {
+            report.skipped(Link::History, "no version of it was seen before");
+            return Ok(());
+        };
+        let named = self.asked.version.is_some() || self.asked.digest.is_some();
+        let allowed = named || self.demands.downgrade.value == Downgrade::Allow;
+        if actual < highest && !allowed {
+            return Err(VerifyError::Rollback {
+                package: package(),
+                actual: Box::new(actual.clone()),
+                seen: Box::new(highest.clone()),
+            });
+        }
+        report.held(Link::History, format!("highest version seen is {highest}"));
+        Ok(())
     }
-    let signers = signers.join(", ");
-    if trusted.is_empty() {
-        return Err(VerifyError::NobodyTrusted {
-            package: package(),
-            namespace: asked.package.namespace().to_string(),
-            registry: asked.registry.clone(),
-            signers,
-        });
+
+    fn check_level(
+        &self,
+        signers: &[Signer],
+        logged: Option<&Included>,
+        report: &mut Report,
+    ) -> Result<TrustLevel, VerifyError> {
+        let actual = match (signers, logged) {
+            ([], _) => TrustLevel::L0,
+            (_, None) => TrustLevel::L1,
+            (_, Some(_)) => TrustLevel::L2,
+        };
+        let unsigned_may = signers.is_empty() && self.demands.level.rule.is_none();
+        let needed = self.demands.level.value;
+        if actual < needed && !unsigned_may {
+            return Err(VerifyError::Level {
+                package: self.asked.package.clone(),
+                actual,
+                needed,
+            });
+        }
+        report.held(Link::Level, format!("{actual}, {}", actual.word()));
+        Ok(actual)
     }
-    let trusted: Vec<_> = trusted
-        .iter()
-        .map(|key| key.fingerprint().to_string())
-        .collect();
-    Err(VerifyError::UntrustedSigner {
-        package: package(),
-        signers,
-        trusted: trusted.join(", "),
-    })
 }
 
 /// Reads a signature without judging it.
@@ -428,47 +469,4 @@ pub fn read_signature(signature: &FetchedSignature) -> Result<Bundle, SignatureE
             Bundle::parse_simple_signing(&simple.payload.0, &simple.signature)
         }
     }
-}
-
-fn parse<T: serde::de::DeserializeOwned>(
-    asked: &Asked,
-    which: &'static str,
-    bytes: &Blob,
-) -> Result<T, VerifyError> {
-    serde_json::from_slice(&bytes.0).map_err(|error| VerifyError::Form {
-        package: asked.package.clone(),
-        which,
-        reason: error.to_string(),
-    })
-}
-
-/// Checks that `bytes` are what `descriptor` promises.
-fn check_link(
-    asked: &Asked,
-    which: &'static str,
-    descriptor: &Descriptor,
-    bytes: &Blob,
-) -> Result<(), VerifyError> {
-    let package = asked.package.clone();
-    descriptor
-        .digest
-        .check(&bytes.0)
-        .map_err(|mismatch| VerifyError::Changed {
-            package: package.clone(),
-            which,
-            mismatch: Box::new(mismatch),
-        })?;
-    if descriptor.size == bytes.0.len() as u64 {
-        return Ok(());
-    }
-    let reason = format!(
-        "{} bytes are promised, and it has {}",
-        descriptor.size,
-        bytes.0.len()
-    );
-    Err(VerifyError::Form {
-        package,
-        which,
-        reason,
-    })
 }

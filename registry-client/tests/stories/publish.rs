@@ -260,10 +260,18 @@ async fn a_yanked_version_is_passed_over_and_says_so_when_named() {
     let reason = "counts \"nothing\"";
     let yank = ["yank", "demo/counter:0.2.0", "--reason", reason];
     stage.admin.run(&yank).exits(0);
-    for reference in ["demo/counter", "demo/counter@^0.1", "demo/counter@*"] {
+    let references = ["demo/counter", "demo/counter@^0.1", "demo/counter@*"];
+    let newcomer = Home::with_registry(&stage.host());
+    newcomer.run(&["trust", "add", "demo", "--yes"]).exits(0);
+    for reference in references {
         let quietly = ("0.1.0".to_owned(), String::new());
-        assert_eq!(chosen(&user, reference), quietly, "{reference}");
+        assert_eq!(chosen(&newcomer, reference), quietly, "{reference}");
+        // Who saw a newer one cannot tell a withdrawal from a registry that goes back.
+        user.run(&["verify", reference])
+            .exits(21)
+            .says(&["older than", "name the version"]);
     }
+    assert_eq!(chosen(&user, "demo/counter:0.1.0").0, "0.1.0");
     let (named, said) = chosen(&user, "demo/counter:0.2.0");
     assert_eq!(named, "0.2.0");
     let warning = format!("warning: demo/counter 0.2.0 was yanked by its publisher: {reason}");

@@ -33,7 +33,7 @@ pub enum RootError {
 ///
 /// Each is parsed once; clones share them.
 #[derive(Clone, Default)]
-pub struct Roots(Arc<[Root]>);
+pub struct Roots(Arc<[Arc<Root>]>);
 
 impl fmt::Debug for Roots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,9 +52,15 @@ impl Roots {
     ) -> Result<Self, RootError> {
         documents
             .into_iter()
-            .map(|document| Root::parse(document.as_ref()))
+            .map(|document| Root::parse(document.as_ref()).map(Arc::new))
             .collect::<Result<Vec<_>, _>>()
             .map(|roots| Self(roots.into()))
+    }
+
+    /// All of several, parsed no second time.
+    pub fn join(all: impl IntoIterator<Item = Self>) -> Self {
+        let roots = all.into_iter().flat_map(|roots| roots.0.to_vec());
+        Self(roots.collect())
     }
 
     /// Whether nobody's certificates are trusted.
@@ -68,7 +74,7 @@ impl Roots {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Root> {
-        self.0.iter()
+        self.0.iter().map(AsRef::as_ref)
     }
 }
 

@@ -160,6 +160,21 @@ impl Policy {
         written.rule.try_into()
     }
 
+    /// The same, with `mode` for everything that no rule says a mode for.
+    #[must_use]
+    pub fn with_mode(mut self, mode: Mode) -> Self {
+        if let Some((Scope::Everything, rule)) = self.rules.first_mut() {
+            rule.mode = rule.mode.or(Some(mode));
+            return self;
+        }
+        let rule = Rule {
+            mode: Some(mode),
+            ..Rule::default()
+        };
+        self.rules.insert(0, (Scope::Everything, rule));
+        self
+    }
+
     /// What is demanded of `package` from `registry`.
     pub fn demands(&self, registry: &str, package: &PackageName) -> Demands {
         let mut demands = Demands::default();

@@ -1,203 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whom this user or node trusts: public keys, each for one namespace of one
-//! registry. A fresh store is empty, so that by default nobody is trusted.
+//! Whom this user or node trusts: public keys and OIDC identities, each for one namespace
+//! of one registry, and the trust roots of registries. A fresh store is empty, so that by
+//! default nobody is trusted.
+
+mod error;
+mod identity;
+mod key;
+mod policy;
+mod refresh;
+mod root;
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-use chrono::{DateTime, Utc};
-use registry_schema::{
-    Namespace, exit,
-    reference::check_host,
-    signature::{Fingerprint, PublicKey},
-};
+use registry_schema::{Identity, Namespace, signature::Fingerprint};
 use serde::{Deserialize, Serialize};
 
-use crate::{Explain, file};
+pub use self::{
+    error::TrustError,
+    identity::TrustedIdentity,
+    key::TrustedKey,
+    policy::{default_policy_path, load_policy},
+    refresh::{RefreshError, Refreshed, refresh},
+    root::TrustedRoot,
+};
+use crate::{file, verify::signature::Roots};
 
 /// Largest trust file that is read, in bytes.
-pub const MAX_FILE_BYTES: u64 = 1 << 20;
+pub const MAX_FILE_BYTES: u64 = 16 << 20;
 
-/// A key that is trusted to sign what one namespace of one registry publishes.
-///
-/// Its fields always agree: the fingerprint is that of the key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Entry", into = "Entry")]
-pub struct TrustedKey {
-    registry: String,
-    namespace: Namespace,
-    key: PublicKey,
-    added_at: Option<DateTime<Utc>>,
-}
-
-/// How a key is written in a file.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    registry: String,
-    namespace: Namespace,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    fingerprint: Option<Fingerprint>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    added_at: Option<DateTime<Utc>>,
-    pem: String,
-}
-
-impl TrustedKey {
-    /// Trusts `pem` for what `namespace` of `registry` publishes.
-    ///
-    /// # Errors
-    /// [`TrustError::Key`] if `pem` is no ECDSA P-256 public key, or `registry` is
-    /// no host.
-    pub fn new(
-        registry: &str,
-        namespace: Namespace,
-        pem: &str,
-        added_at: Option<DateTime<Utc>>,
-    ) -> Result<Self, TrustError> {
-        check_host(registry).map_err(|error| TrustError::Key(error.to_string()))?;
-        let key = PublicKey::from_pem(pem).map_err(|error| TrustError::Key(error.to_string()))?;
-        Ok(Self {
-            registry: registry.to_owned(),
-            namespace,
-            key,
-            added_at,
-        })
-    }
-
-    /// Host and port of the registry.
-    pub fn registry(&self) -> &str {
-        &self.registry
-    }
-
-    /// The namespace.
-    pub const fn namespace(&self) -> &Namespace {
-        &self.namespace
-    }
-
-    /// The key.
-    pub const fn key(&self) -> &PublicKey {
-        &self.key
-    }
-
-    /// The key's fingerprint.
-    pub fn fingerprint(&self) -> Fingerprint {
-        self.key.fingerprint()
-    }
-
-    /// When it was pinned; none if the entry was written by hand without a time.
-    pub const fn added_at(&self) -> Option<DateTime<Utc>> {
-        self.added_at
-    }
-}
-
-impl TryFrom<Entry> for TrustedKey {
-    type Error = TrustError;
-
-    fn try_from(entry: Entry) -> Result<Self, TrustError> {
-        let key = Self::new(&entry.registry, entry.namespace, &entry.pem, entry.added_at)?;
-        match entry.fingerprint {
-            Some(written) if written != key.fingerprint() => Err(TrustError::OtherFingerprint {
-                written,
-                actual: key.fingerprint(),
-            }),
-            _ => Ok(key),
-        }
-    }
-}
-
-impl From<TrustedKey> for Entry {
-    fn from(key: TrustedKey) -> Self {
-        Self {
-            fingerprint: Some(key.fingerprint()),
-            pem: key.key.to_pem(),
-            registry: key.registry,
-            namespace: key.namespace,
-            added_at: key.added_at,
-        }
-    }
-}
-
-/// Why trust could not be read or kept.
-#[derive(Debug, thiserror::Error)]
-pub enum TrustError {
-    /// There is no folder to keep the file in.
-    #[error("there is no trust file to use: neither BPFPKG_TRUST, XDG_CONFIG_HOME nor HOME is set")]
-    NoFile,
-    /// The file cannot be read or written.
-    #[error("trust file `{path}` cannot be used: {source}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file is not what it should be. Nobody is trusted by halves, so the whole
-    /// file is refused.
-    #[error("trust file `{path}` is damaged: {reason}")]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// Where and why.
-        reason: String,
-    },
-    /// A key or its registry is none.
-    #[error("trusted key cannot be used: {0}")]
-    Key(String),
-    /// An entry's fingerprint is not that of its key.
-    #[error("trusted key has fingerprint {actual}, but {written} is written beside it")]
-    OtherFingerprint {
-        /// What the entry says.
-        written: Fingerprint,
-        /// What the key has.
-        actual: Fingerprint,
-    },
-    /// The store cannot be written as TOML.
-    #[error("trusted keys cannot be written: {0}")]
-    Write(#[from] toml::ser::Error),
-}
-
-impl Explain for TrustError {
-    fn code(&self) -> &'static str {
-        "trust"
-    }
-
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::Key(_) | Self::OtherFingerprint { .. } | Self::Malformed { .. } => exit::USAGE,
-            Self::NoFile | Self::File { .. } | Self::Write(_) => exit::FAILURE,
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::NoFile => "set BPFPKG_TRUST to the file to use".to_owned(),
-            Self::File { .. } | Self::Write(_) => "check the file's owner and mode".to_owned(),
-            Self::Malformed { path, .. } => format!(
-                "repair `{}`, or remove it and run `bpfpkg trust add` again",
-                path.display()
-            ),
-            Self::Key(_) | Self::OtherFingerprint { .. } => {
-                "ask the publisher for the right key and its fingerprint".to_owned()
-            }
-        })
-    }
-}
-
-/// All trusted keys.
+/// Everybody who is trusted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrustStore {
-    #[serde(rename = "key", default)]
+    #[serde(rename = "key", default, skip_serializing_if = "Vec::is_empty")]
     keys: Vec<TrustedKey>,
+    #[serde(rename = "identity", default, skip_serializing_if = "Vec::is_empty")]
+    identities: Vec<TrustedIdentity>,
+    #[serde(rename = "root", default, skip_serializing_if = "Vec::is_empty")]
+    roots: Vec<TrustedRoot>,
 }
 
 impl FromIterator<TrustedKey> for TrustStore {
     fn from_iter<T: IntoIterator<Item = TrustedKey>>(keys: T) -> Self {
         Self {
             keys: keys.into_iter().collect(),
+            ..Self::default()
         }
     }
 }
@@ -267,13 +117,104 @@ impl TrustStore {
     ) -> impl Iterator<Item = &'a TrustedKey> {
         self.keys
             .iter()
-            .filter(move |key| key.registry == registry && key.namespace == *namespace)
+            .filter(move |key| key.registry() == registry && key.namespace() == namespace)
+    }
+
+    /// All trusted identities, in the order they were added.
+    pub fn identities(&self) -> &[TrustedIdentity] {
+        &self.identities
+    }
+
+    /// The identities trusted for what `namespace` of `registry` publishes.
+    pub fn identities_for<'a>(
+        &'a self,
+        registry: &'a str,
+        namespace: &'a Namespace,
+    ) -> impl Iterator<Item = &'a TrustedIdentity> {
+        self.identities
+            .iter()
+            .filter(move |one| one.registry() == registry && one.namespace() == namespace)
+    }
+
+    /// All pinned trust roots.
+    pub fn roots(&self) -> &[TrustedRoot] {
+        &self.roots
+    }
+
+    /// The pinned trust root of a registry.
+    pub fn root_of(&self, registry: &str) -> Option<&TrustedRoot> {
+        self.roots.iter().find(|root| root.registry() == registry)
+    }
+
+    /// The Sigstore roots that count for `namespace` of `registry`: those of its trust
+    /// root, and those that were named with its identities. Parsed at most once.
+    ///
+    /// # Errors
+    /// [`TrustError::Root`] if one cannot be used.
+    pub fn sigstore_roots(
+        &self,
+        registry: &str,
+        namespace: &Namespace,
+    ) -> Result<Roots, TrustError> {
+        let pinned = self.root_of(registry).map(TrustedRoot::sigstore);
+        let named = self
+            .identities_for(registry, namespace)
+            .map(TrustedIdentity::sigstore);
+        let all: Vec<_> = pinned.into_iter().chain(named).collect::<Result<_, _>>()?;
+        Ok(Roots::join(all))
+    }
+
+    /// Whether the store itself trusts `identity` to sign for `namespace` of `registry`.
+    pub fn accepts(&self, registry: &str, namespace: &Namespace, identity: &Identity) -> bool {
+        match identity {
+            Identity::Key(key) => self
+                .keys_for(registry, namespace)
+                .any(|trusted| trusted.fingerprint() == *key),
+            Identity::Oidc(_) => self
+                .identities_for(registry, namespace)
+                .any(|trusted| trusted.signer().matches(identity)),
+        }
+    }
+
+    /// Pins a trust root, in the place of the one that is pinned for its registry. Whether
+    /// it may take that place is for the caller to check.
+    pub fn pin(&mut self, root: TrustedRoot) {
+        self.roots
+            .retain(|other| other.registry() != root.registry());
+        self.roots.push(root);
+    }
+
+    /// Takes a registry's trust root out; says whether there was one.
+    pub fn unpin(&mut self, registry: &str) -> bool {
+        let before = self.roots.len();
+        self.roots.retain(|root| root.registry() != registry);
+        self.roots.len() < before
+    }
+
+    /// Adds an identity; says whether it is new.
+    pub fn add_identity(&mut self, identity: TrustedIdentity) -> bool {
+        let known = self.identities.contains(&identity);
+        if !known {
+            self.identities.push(identity);
+        }
+        !known
+    }
+
+    /// Removes an identity from a namespace; says whether it was there.
+    pub fn remove_identity(&mut self, registry: &str, namespace: &Namespace, signer: &str) -> bool {
+        let before = self.identities.len();
+        self.identities.retain(|one| {
+            one.registry() != registry
+                || one.namespace() != namespace
+                || one.signer().to_string() != signer
+        });
+        self.identities.len() < before
     }
 
     /// Adds a key; says whether it is new.
     pub fn add(&mut self, key: TrustedKey) -> bool {
         let known = self
-            .keys_for(&key.registry, &key.namespace)
+            .keys_for(key.registry(), key.namespace())
             .any(|other| other.fingerprint() == key.fingerprint());
         if !known {
             self.keys.push(key);
@@ -291,8 +232,8 @@ impl TrustStore {
     ) -> usize {
         let before = self.keys.len();
         self.keys.retain(|key| {
-            key.registry != registry
-                || key.namespace != *namespace
+            key.registry() != registry
+                || key.namespace() != namespace
                 || fingerprint.is_some_and(|wanted| *wanted != key.fingerprint())
         });
         before - self.keys.len()
@@ -355,7 +296,7 @@ mod tests {
             good.replace("[[key]]", "[key]"),
             format!("{good}\u{0}"),
             "key = 1".to_owned(),
-            "x".repeat(2 << 20),
+            "x".repeat(17 << 20),
         ] {
             std::fs::write(&path, bad).expect("written");
             assert!(TrustStore::load(&path).is_err());
