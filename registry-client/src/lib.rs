@@ -13,6 +13,7 @@ pub mod copy;
 pub mod explain;
 pub mod federation;
 pub mod layout;
+pub mod log;
 pub mod oci;
 pub mod pull;
 pub mod registry;

@@ -10,7 +10,7 @@ use url::Url;
 use crate::{
     config_access::AccessOptions,
     config_file::{ConfigError, Loaded, load},
-    config_log::PublishLogOptions,
+    config_log::{PublishLogOptions, PublishLogVerb},
     config_policy::PolicyOptions,
     network::Network,
 };
@@ -138,6 +138,9 @@ pub enum Command {
     /// Check or export the audit log
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// Check the publish log
+    #[command(subcommand)]
+    Log(PublishLogVerb),
     /// Let an administrator back in who has lost every token
     #[command(subcommand)]
     Admin(AdminVerb),

@@ -3,8 +3,10 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use registry_schema::transparency::VerifierKey;
+
+use crate::config::Config;
 
 /// What the publish log is called, signed with and witnessed by.
 #[derive(Debug, Clone, Default, Args)]
@@ -26,4 +28,16 @@ pub struct PublishLogOptions {
         value_delimiter = ','
     )]
     pub publish_log_witness: Vec<VerifierKey>,
+}
+
+/// What can be done with the publish log, also while the registry runs.
+#[derive(Debug, Subcommand)]
+pub enum PublishLogVerb {
+    /// Check every entry against tree and signature, and the catalogue against the entries;
+    /// exit code 20 if something was changed
+    Verify {
+        /// Where the registry is.
+        #[command(flatten)]
+        config: Box<Config>,
+    },
 }

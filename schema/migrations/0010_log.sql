@@ -25,7 +25,7 @@ create table log_entries (
 );
 create index log_entries_by_namespace on log_entries (namespace, position);
 create index log_entries_by_version on log_entries (package, version, position);
-create index log_entries_by_proof on log_entries (proof, kind, position);
+create index log_entries_unproven on log_entries (kind, position) where proof is null;
 
 -- The tree over them: on each level the hashes of tile `number`, up to 256 of 32
 -- bytes. They are only ever added to.
@@ -53,3 +53,4 @@ create table log_cosignatures (
     seen_at timestamptz not null,
     primary key (size, witness)
 );
+create index log_cosignatures_by_witness on log_cosignatures (witness, size);

@@ -25,6 +25,9 @@ pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.
 /// A Docker manifest list.
 pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
+/// A proof that a version is in the publish log (C2SP tlog-proof), as artifact type and as layer.
+pub const LOG_PROOF: &str = "application/vnd.bpfpkg.log-proof.v1";
+
 /// A Sigstore bundle, as artifact type and as layer.
 pub const SIGSTORE_BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// Annotation of a bundle's manifest: the type of the predicate in it.

@@ -89,6 +89,8 @@ bodies![
     crate::storage::Expired,
     crate::storage::NamespaceStorage,
     crate::storage::StorageRules,
+    crate::transparency::api::LogDetail,
+    crate::transparency::api::LogPage,
     crate::trust::revocation::NewRevocation,
     crate::trust::revocation::Revoked,
 ];

@@ -27,6 +27,7 @@ mod info;
 mod init;
 mod inspect;
 mod keygen;
+mod log;
 mod login;
 mod logout;
 mod man;
@@ -109,6 +110,8 @@ enum Command {
     Search(search::Args),
     Info(info::Args),
     Star(star::Args),
+    #[command(subcommand)]
+    Log(log::Command),
     Yank(yank::Args),
     Unyank(unyank::Args),
     Deprecate(deprecate::Args),
@@ -147,6 +150,7 @@ impl Command {
             Self::Search(args) => search::run(&args, session).await,
             Self::Info(args) => info::run(&args, session).await,
             Self::Star(args) => star::run(&args, session).await,
+            Self::Log(command) => log::run(command, session).await,
             Self::Yank(args) => yank::run(&args, session).await,
             Self::Unyank(args) => unyank::run(&args, session).await,
             Self::Deprecate(args) => deprecate::run(&args, session).await,

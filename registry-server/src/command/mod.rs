@@ -11,6 +11,7 @@ mod config;
 mod fsck;
 mod gc;
 mod health;
+mod log;
 mod manual;
 mod restore;
 mod scrub;
@@ -46,6 +47,7 @@ pub async fn run(cli: Cli, settings: &[Setting]) -> u8 {
         Command::Backup { to, config } => Box::pin(backup::run(*config, &to)).await,
         Command::Restore { from, config } => Box::pin(restore::run(*config, &from)).await,
         Command::Audit(verb) => audit::run(verb).await,
+        Command::Log(verb) => log::run(verb).await,
         Command::Admin(verb) => Box::pin(admin::run(verb)).await,
     };
     telemetry.end().await;

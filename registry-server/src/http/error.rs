@@ -25,7 +25,8 @@ use crate::{
     app::App,
     blob::BlobError,
     service::{
-        ServiceError, document::DocumentError, mirror::UpstreamError, webhook::WebhookError,
+        ServiceError, document::DocumentError, log::LogError, mirror::UpstreamError,
+        webhook::WebhookError,
     },
     store::StoreError,
 };
@@ -131,7 +132,8 @@ fn status(error: &ServiceError) -> StatusCode {
     match error {
         E::Store(store) if store.is_full() => StatusCode::INSUFFICIENT_STORAGE,
         E::Store(_) | E::Unavailable(_) | E::Provider(_) => StatusCode::SERVICE_UNAVAILABLE,
-        E::Index(_) | E::Audit(_) | E::Log(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        E::Index(_) | E::Audit(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        E::Log(log) => status_of_log(log),
         E::Blob(blob) => status_of_blob(blob),
         E::Anonymous { .. } | E::BadCredentials | E::Scope { .. } | E::IdToken(_) => {
             StatusCode::UNAUTHORIZED
@@ -204,6 +206,16 @@ fn status(error: &ServiceError) -> StatusCode {
     }
 }
 
+const fn status_of_log(error: &LogError) -> StatusCode {
+    match error {
+        LogError::NotLogged { .. } => StatusCode::NOT_FOUND,
+        LogError::Submitted(_) | LogError::Cosignature(_) => StatusCode::BAD_REQUEST,
+        LogError::Forked { .. } => StatusCode::CONFLICT,
+        LogError::NoWitness => StatusCode::FORBIDDEN,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
 fn status_of_upstream(error: &UpstreamError) -> StatusCode {
     match error {
         UpstreamError::Copy(error) if error.exit_code() == exit::NOT_FOUND => StatusCode::NOT_FOUND,
@@ -244,6 +256,9 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
         E::Store(_) | E::Unavailable(_) | E::Provider(_) => ("unavailable", "TOOMANYREQUESTS"),
         E::Index(_) => ("index", "UNSUPPORTED"),
         E::Audit(_) => ("audit", "UNSUPPORTED"),
+        E::Log(LogError::NotLogged { .. }) => ("not-logged", "MANIFEST_UNKNOWN"),
+        E::Log(LogError::Forked { .. }) => ("log-forked", "DENIED"),
+        E::Log(LogError::NoWitness) => ("witness-unknown", "DENIED"),
         E::Log(_) => ("publish-log", "UNSUPPORTED"),
         E::Blob(blob) => codes_of_blob(blob),
         E::Upstream(_) => ("upstream", "UNSUPPORTED"),

@@ -7,6 +7,7 @@ pub mod extract;
 pub mod health;
 pub mod layers;
 pub mod limit;
+mod log;
 pub mod oci;
 mod pace;
 pub mod serve;
@@ -35,6 +36,8 @@ pub fn router(app: App) -> Router {
         .route("/token", get(oci::token::grant).post(oci::token::login))
         // The REST API: `bpfpkg` and anybody's scripts.
         .nest("/api/v1", api::routes())
+        // The publish log, for whoever checks it.
+        .merge(log::routes())
         // The catalogue, for people.
         .merge(web::routes(&app))
         // Whatever watches this process.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Tables `log_pending`, `log_entries`, `log_tiles`, `log_head` and `log_cosignatures`.
 
+use chrono::{DateTime, Utc};
 use registry_schema::{
     Digest, PackageName, Version,
     transparency::{Change, Content, LoggedSignature, TilePath},
@@ -351,11 +352,11 @@ const PUBLISHED: &str = "select v.package, v.version, v.index_digest from versio
 pub async fn published(
     db: &Db,
     after: (&str, &str),
-    limit: i64,
+    limit: u64,
 ) -> Result<Vec<(PackageName, Version, Digest)>, StoreError> {
     const TABLE: &str = "versions";
     let rows: Vec<(String, String, String)> = on!(Db, db, c => sqlx::query_as(PUBLISHED)
-        .bind(after.0).bind(after.1).bind(limit).fetch_all(c).await)?;
+        .bind(after.0).bind(after.1).bind(count(limit)).fetch_all(c).await)?;
     let read = |(package, version, digest): (String, String, String)| {
         Ok((
             cell(TABLE, "package", &package)?,
@@ -364,4 +365,74 @@ pub async fn published(
         ))
     };
     rows.into_iter().map(read).collect()
+}
+
+const IS_UNPROVEN: &str = "select count(*) from log_entries where position = $1 and proof is null";
+
+/// Whether the proof of an entry is not yet beside it.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn is_unproven(db: &Db, position: u64) -> Result<bool, StoreError> {
+    let number: i64 =
+        on!(Db, db, c => sqlx::query_scalar(IS_UNPROVEN).bind(count(position)).fetch_one(c).await)?;
+    Ok(number > 0)
+}
+
+const COSIGN: &str = "insert into log_cosignatures (size, witness, line, seen_at) values ($1, $2, $3, $4) \
+     on conflict (size, witness) do update set line = excluded.line, seen_at = excluded.seen_at";
+
+/// Keeps what a witness says of the log at one size, also instead of what it said before.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn cosign(
+    tx: &mut Tx,
+    size: u64,
+    witness: &str,
+    line: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    on!(Tx, tx, c => sqlx::query(COSIGN).bind(count(size)).bind(witness).bind(line).bind(now)
+        .execute(&mut **c).await.map(|_| ()))?;
+    Ok(())
+}
+
+const COSIGNATURES: &str = "select line from log_cosignatures where size = $1 order by witness";
+
+/// What witnesses say of the log at one size.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn cosignatures(db: &Db, size: u64) -> Result<Vec<String>, StoreError> {
+    Ok(on!(Db, db, c => sqlx::query_scalar(COSIGNATURES).bind(count(size)).fetch_all(c).await)?)
+}
+
+const COSIGNED_BEYOND: &str = "select size from log_cosignatures where size > $1 \
+     group by size order by count(*) desc, size desc limit 1";
+
+/// The size of a log with the entry at `position` that most witnesses cosigned, if one did.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn cosigned_beyond(db: &Db, position: u64) -> Result<Option<u64>, StoreError> {
+    let size: Option<i64> = on!(Db, db, c => sqlx::query_scalar(COSIGNED_BEYOND).bind(count(position))
+        .fetch_optional(c).await)?;
+    Ok(size.map(uncount))
+}
+
+const LAST_COSIGNED: &str =
+    "select size, seen_at from log_cosignatures where witness = $1 order by size desc limit 1";
+
+/// The largest log that a witness cosigned, and when that was kept.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn last_cosigned(
+    db: &Db,
+    witness: &str,
+) -> Result<Option<(u64, DateTime<Utc>)>, StoreError> {
+    let row: Option<(i64, DateTime<Utc>)> = on!(Db, db, c => sqlx::query_as(LAST_COSIGNED).bind(witness)
+        .fetch_optional(c).await)?;
+    Ok(row.map(|(size, at)| (uncount(size), at)))
 }

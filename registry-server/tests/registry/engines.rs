@@ -161,13 +161,14 @@ async fn story(registry: &TestRegistry) {
         expect(packed.push(admin, version).await, 201).await;
         expect(packed.push_tag(admin, version).await, 201).await;
         key.push_bundle(admin, "demo/pass", &packed.index).await;
+        // The signature, and the proof that it is in the publish log.
         let path = format!("/v2/demo/pass/referrers/{}", packed.digest());
         assert_eq!(
             registry.anonymous.json(&path).await["manifests"]
                 .as_array()
                 .expect("a list")
                 .len(),
-            1
+            2
         );
     }
     namespace::add_key(&registry.app, &administrator(), &demo, &key.public.to_pem())
@@ -397,6 +398,8 @@ async fn stories_on_postgresql() {
     .await;
     let registry = stories(registry).await;
     crate::audit::story(&registry).await;
+    let whole = crate::log::verified(&registry).await.expect("a whole log");
+    assert!(whole.entries > 20 && whole.versions > 20, "{whole:?}");
     crate::webhooks::story(&registry).await;
     registry.app.db.close().await;
 }

@@ -307,6 +307,15 @@ const ROWS: &[Row] = &[
         "admin",
     ),
     // Trust.
+    Row("GET", "/api/v1/log", Nothing, "blind"),
+    Row("GET", "/api/v1/log/entries", Nothing, "blind"),
+    Row("POST", "/api/v1/log/cosignatures", Nothing, "blind"),
+    Row(
+        "GET",
+        "/api/v1/packages/{namespace}/{name}/versions/{version}/proof",
+        Viewer,
+        "pull",
+    ),
     Row("GET", "/api/v1/trust/root", Nothing, "blind"),
     Row("PUT", "/api/v1/trust/root", Administrator, "admin"),
     Row("GET", "/api/v1/trust/root/{version}", Nothing, "blind"),

@@ -10,6 +10,7 @@
 //! Everything here is pure. Who fetches tiles gives them to [`Tiles`]; who keeps them grows an
 //! [`Edge`].
 
+pub mod api;
 pub mod checkpoint;
 pub mod entry;
 pub mod merkle;

@@ -59,6 +59,11 @@ impl SignatureLine {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// Whether it says that it is by `key`.
+    pub fn is_by(&self, key: &VerifierKey) -> bool {
+        self.name == key.name && self.id == key.id()
+    }
 }
 
 impl fmt::Display for SignatureLine {
@@ -165,7 +170,7 @@ impl Note {
     pub fn verify(&self, key: &VerifierKey) -> Result<Option<u64>, NoteError> {
         let mut found = None;
         for line in &self.signatures {
-            if line.name == key.name && line.id == key.id() {
+            if line.is_by(key) {
                 found = Some(key.check(&self.text, &line.bytes)?);
             }
         }

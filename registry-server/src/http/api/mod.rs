@@ -8,6 +8,7 @@ mod body;
 mod certificate;
 mod key;
 mod lifecycle;
+mod log;
 mod member;
 mod namespace;
 mod openapi;
@@ -59,6 +60,10 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(review::list))
         .routes(routes!(star::show, star::give, star::take_back))
         .routes(routes!(audit::list))
+        .routes(routes!(log::show))
+        .routes(routes!(log::entries))
+        .routes(routes!(log::proof))
+        .routes(routes!(log::cosign))
         .routes(routes!(namespace::list, namespace::create))
         .routes(routes!(
             namespace::show,

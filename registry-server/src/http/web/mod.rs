@@ -11,6 +11,7 @@ mod feed;
 mod format;
 mod home;
 mod layout;
+mod log;
 mod markdown;
 mod namespace;
 mod package;
@@ -45,6 +46,7 @@ pub fn routes(app: &App) -> Router<App> {
         .route("/search", get(search::show))
         .route("/publish", get(publish::show))
         .route("/api", get(api::show))
+        .route("/log", get(log::show))
         .route(
             "/packages",
             get(|| async { Redirect::permanent("/search") }),

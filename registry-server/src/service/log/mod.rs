@@ -10,7 +10,11 @@
 //! they are public. A log that hid them behind hashes would also hide from a publisher what is
 //! done in its name.
 
+mod attach;
+mod read;
 mod sequence;
+pub mod verify;
+mod witness;
 mod write;
 
 use std::{
@@ -19,12 +23,17 @@ use std::{
     time::Duration,
 };
 
-use registry_schema::transparency::{
-    CheckpointError, Entry, EntryError, NoteError, SigningKey, TileError, VerifierKey,
-    note::KeyKind,
+use registry_schema::{
+    PackageName, Version,
+    transparency::{
+        CheckpointError, Entry, EntryError, NoteError, SigningKey, TileError, VerifierKey,
+        note::KeyKind,
+    },
 };
 use tokio::sync::Mutex;
 
+pub use read::{LARGEST_PAGE, PAGE, Part, checkpoint, detail, entries, place, proof, tile};
+pub use witness::cosign;
 pub use write::{published, role, say, signed};
 
 use super::{ServiceError, start};
@@ -74,6 +83,26 @@ pub enum LogError {
         "the stored tree of the publish log does not have the root that was signed for its {size} entries; it was changed, and nothing more is signed: run `bpfpkg-registry log verify`"
     )]
     Changed { size: u64 },
+    /// The version is not in the log.
+    #[error("{package} {version} is not in the publish log: it is not published, or not public")]
+    NotLogged {
+        package: PackageName,
+        version: Version,
+    },
+    /// What was submitted is no checkpoint of this log.
+    #[error("what was submitted is no checkpoint of this log: {0}")]
+    Submitted(CheckpointError),
+    /// A checkpoint that was signed by this log is not of this log.
+    #[error("the checkpoint of {size} entries with root {root} is not of this log as it is here")]
+    Forked { size: u64, root: String },
+    /// A cosignature does not fit.
+    #[error("cosignature refused: {0}")]
+    Cosignature(NoteError),
+    /// Nobody cosigned whose key is known.
+    #[error(
+        "no cosignature is by a witness that this registry knows; `--publish-log-witness` names them"
+    )]
+    NoWitness,
 }
 
 /// Name and key of the log, and the order in which requests wait for it.
@@ -87,6 +116,8 @@ pub struct Log {
     asked: AtomicU64,
     /// How many of them have got that.
     served: Mutex<u64>,
+    /// Held while a proof is attached.
+    attaching: Mutex<()>,
 }
 
 impl Log {
@@ -131,6 +162,7 @@ impl Log {
             appended: AtomicU64::new(0),
             asked: AtomicU64::new(0),
             served: Mutex::new(0),
+            attaching: Mutex::new(()),
         })
     }
 
@@ -186,8 +218,14 @@ pub async fn append(app: &App, tx: &mut Tx, entry: &Entry) -> Result<(), Service
 /// not, it is committed all the same and comes into the log later.
 pub async fn settle(app: &App) -> bool {
     let mine = app.log.asked.fetch_add(1, SeqCst) + 1;
-    match tokio::time::timeout(PATIENCE, catch_up(app, mine)).await {
-        Ok(Ok(())) => true,
+    match tokio::time::timeout(PATIENCE, Box::pin(catch_up(app, mine))).await {
+        Ok(Ok(())) => {
+            // Who fetches what was just published finds the proof beside it.
+            if let Err(error) = Box::pin(attach::attach_rest(app)).await {
+                tracing::warn!(%error, "a proof is not attached yet");
+            }
+            true
+        }
         Ok(Err(error)) => {
             tracing::error!(%error, "the publish log was not extended");
             false
@@ -205,7 +243,8 @@ pub async fn settle(app: &App) -> bool {
 /// [`ServiceError::Log`], [`ServiceError::Store`].
 pub async fn run(app: &App) -> Result<(), ServiceError> {
     let mine = app.log.asked.fetch_add(1, SeqCst) + 1;
-    catch_up(app, mine).await
+    catch_up(app, mine).await?;
+    attach::attach_rest(app).await
 }
 
 /// Whoever comes first extends the log for all that have asked meanwhile: a batch is what

@@ -24,7 +24,7 @@ use super::{
 use crate::app::App;
 use crate::http::error::Failure;
 use crate::http::extract::{PackagePath, VersionPath};
-use crate::service::{access::Caller, catalogue, namespace};
+use crate::service::{access::Caller, catalogue, log, namespace};
 
 #[derive(Template)]
 #[template(path = "pages/package.html")]
@@ -76,6 +76,8 @@ struct PackagePage {
     place: Option<String>,
     keywords: Vec<String>,
     digest: String,
+    /// Its place in the publish log.
+    logged: Option<String>,
 }
 
 /// What the publisher advises.
@@ -179,6 +181,7 @@ pub(super) async fn show_latest(
     let keys = namespace::keys(&app, &caller, name.namespace()).await?;
     let mut page = PackagePage::new(layout, package, &version, &keys);
     page.starred = catalogue::stars(&app, &caller, &name).await?.starred;
+    page.logged = logged(&app, &version).await?;
     Ok(render(StatusCode::OK, &page))
 }
 
@@ -193,6 +196,7 @@ pub(super) async fn show(
     let keys = namespace::keys(&app, &caller, name.namespace()).await?;
     let mut page = PackagePage::new(layout, package, &version, &keys);
     page.starred = catalogue::stars(&app, &caller, &name).await?.starred;
+    page.logged = logged(&app, &version).await?;
     Ok(render(StatusCode::OK, &page))
 }
 
@@ -274,9 +278,15 @@ impl PackagePage {
             place: version.place.clone(),
             keywords: manifest.package.keywords.clone(),
             digest: version.summary.digest.to_string(),
+            logged: None,
             layout,
         }
     }
+}
+
+async fn logged(app: &App, version: &VersionDetail) -> Result<Option<String>, Failure> {
+    let place = log::place(app, &version.name, &version.summary.version).await?;
+    Ok(place.map(format::thousands))
 }
 
 fn advice(package: &PackageDetail, version: &VersionDetail) -> Vec<Advice> {
