@@ -25,14 +25,11 @@ pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.
 /// A Docker manifest list.
 pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
-/// A proof that a version is in the publish log (C2SP tlog-proof), as artifact type and as layer.
-pub const LOG_PROOF: &str = "application/vnd.bpfpkg.log-proof.v1";
-
 /// A Sigstore bundle, as artifact type and as layer.
 pub const SIGSTORE_BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// Annotation of a bundle's manifest: the type of the predicate in it.
 pub const BUNDLE_PREDICATE: &str = "dev.sigstore.bundle.predicateType";
-/// A proof that a version is in the publish log, as artifact type and as layer.
+/// A proof that a version is in the publish log (C2SP tlog-proof), as artifact type and as layer.
 pub const LOG_PROOF: &str = "application/vnd.bpfpkg.log-proof.v1";
 /// The layer of a signature under a `.sig` tag.
 pub const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
