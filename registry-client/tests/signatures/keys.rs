@@ -39,7 +39,7 @@ fn each_fault_of_a_signature_by_key_has_its_own_name() {
 
         let named = a.fingerprint();
         assert!(matches!(
-            judged(&good, &[b.clone()]),
+            judged(&good, std::slice::from_ref(&b)),
             Err(Fault::UnknownKey { named: Some(key) }) if key == named
         ));
         let text = String::from_utf8(good).expect("UTF-8");
@@ -51,7 +51,7 @@ fn each_fault_of_a_signature_by_key_has_its_own_name() {
         let claim = statement(&Digest::sha256(b"other"));
         let elsewhere = alice.sign_statement(&claim).expect("signed");
         assert!(matches!(
-            judged(&elsewhere, &[a.clone()]),
+            judged(&elsewhere, std::slice::from_ref(&a)),
             Err(Fault::Signature(SignatureError::OtherSubject { .. }))
         ));
         let garbled = bundle(&named, &statement(&subject), b"no signature");
@@ -76,14 +76,14 @@ fn one_kind_of_signature_is_not_another() {
             &alice.sign(&claim).expect("signed"),
         );
         assert!(matches!(
-            judged(&raw, &[key.clone()]),
+            judged(&raw, std::slice::from_ref(&key)),
             Err(Fault::Signature(SignatureError::Invalid(_)))
         ));
         let payload = simple_signing("localhost/demo/counter", &subject);
         let signature = alice.sign(&payload).expect("signed");
         let swapped = bundle(&key.fingerprint(), &payload, &signature);
         assert!(matches!(
-            judged(&swapped, &[key.clone()]),
+            judged(&swapped, std::slice::from_ref(&key)),
             Err(Fault::Signature(_))
         ));
         let bytes = bundle(&key.fingerprint(), &claim, &signature);
@@ -119,7 +119,12 @@ fn bytes_from_strangers_are_refused_and_nothing_else_happens() {
     ];
     for text in texts {
         let bundle = FetchedSignature::Bundle(Blob(text.clone().into_bytes()));
-        let verdict = judge(&bundle, &Digest::sha256(b"index"), &[key.clone()], &roots);
+        let verdict = judge(
+            &bundle,
+            &Digest::sha256(b"index"),
+            std::slice::from_ref(&key),
+            &roots,
+        );
         assert!(verdict.is_err(), "{}", &text[..text.len().min(120)]);
     }
 
@@ -155,7 +160,7 @@ fn bytes_from_strangers_are_refused_and_nothing_else_happens() {
         let verdict = judge(
             &FetchedSignature::SimpleSigning(simple),
             &subject,
-            &[key.clone()],
+            std::slice::from_ref(&key),
             &roots,
         );
         assert!(verdict.is_err());
