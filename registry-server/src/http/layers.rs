@@ -137,6 +137,8 @@ fn add_headers(app: &App, id: String, response: &mut Response) {
             .entry(name)
             .or_insert(HeaderValue::from_static(value));
     };
+    // A cache between us and somebody else keeps what we say it may, and guesses nothing.
+    default(header::CACHE_CONTROL, "no-store");
     default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     default(header::REFERRER_POLICY, "no-referrer");
     default(header::X_FRAME_OPTIONS, "DENY");

@@ -10,6 +10,7 @@ pub mod pending;
 pub mod retention;
 pub mod revocation;
 pub mod scrub;
+pub mod tokens;
 pub mod uploads;
 pub mod webhooks;
 
@@ -46,6 +47,7 @@ pub fn all(_app: &App) -> Vec<Job> {
     vec![
         uploads::job(),
         retention::job(),
+        tokens::job(),
         gc::job(),
         scrub::job(),
         webhooks::job(),

@@ -27,6 +27,8 @@ pub const PREFIX: &str = "bpfpkg_";
 const MAX_LABEL: usize = 100;
 /// How exactly the last use of a token is noted: a write for every request would be too many.
 const USE_MINUTES: i64 = 10;
+/// How long a token is still listed after its end.
+const LISTED_DAYS: i64 = 30;
 
 /// The hash under which a token is kept.
 fn hash(text: &str) -> String {
@@ -221,6 +223,32 @@ pub async fn revoke(app: &App, caller: &Caller, id: &str) -> Result<(), ServiceE
     )
     .await?;
     Ok(tx.commit().await?)
+}
+
+/// Forgets what ended: sessions, logins and exchanges at once, tokens after they were listed
+/// as ended for a while. What they did stays in the audit log.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub async fn sweep(app: &App) -> Result<(), ServiceError> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin_relaxed().await?;
+    store::sessions::forget(&mut tx, now).await?;
+    store::trusted_publishers::forget(&mut tx, now).await?;
+    let mut forgotten = 0;
+    // The youngest of a family go first.
+    loop {
+        let gone = store::tokens::forget(&mut tx, now - Duration::days(LISTED_DAYS)).await?;
+        if gone == 0 {
+            break;
+        }
+        forgotten += gone;
+    }
+    tx.commit().await?;
+    if forgotten > 0 {
+        tracing::info!(forgotten, "forgot tokens that have ended");
+    }
+    Ok(())
 }
 
 /// The tokens of an account, oldest first: the caller's, or as an administrator anybody's.

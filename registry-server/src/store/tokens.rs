@@ -98,6 +98,23 @@ pub async fn revoke(
     Ok(rows > 0)
 }
 
+const FORGET: &str = "delete from tokens where (expires_at < $1 or revoked_at < $1) \
+     and not exists (select 1 from tokens t where t.parent = tokens.hash) \
+     and not exists (select 1 from sessions s where s.token = tokens.hash) \
+     and not exists (select 1 from exchanged e where e.token = tokens.hash)";
+
+/// Forgets tokens that ended before `before`, unless something is still known by them. Gives
+/// how many; those they were made with may go after them.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn forget(tx: &mut Tx, before: DateTime<Utc>) -> Result<u64, StoreError> {
+    Ok(
+        on!(Tx, tx, c => sqlx::query(FORGET).bind(before).execute(&mut **c).await
+        .map(|done| done.rows_affected()))?,
+    )
+}
+
 const USED: &str = "update tokens set last_used_at = $2 where hash = $1";
 
 /// Notes that a token was used.

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Several registries on one PostgreSQL and one bucket are one registry.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    process::{Child, Command},
-    time::Duration,
-};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use registry_schema::Digest;
 use reqwest::{Client, Method, StatusCode};
@@ -17,70 +12,11 @@ use crate::{
     crash::{NAME, Publisher, follow},
     engines::{Cluster, binaries, skip},
     support::{
+        nginx::{self, Nginx, free_port},
         process::{Process, demand_clean},
         s3::S3Server,
     },
 };
-
-/// nginx from Debian before the replicas.
-struct Proxy {
-    child: Child,
-    _dir: TempDir,
-    origin: String,
-}
-
-/// A free port of the loopback interface, as of now.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
-}
-
-impl Proxy {
-    fn start(port: u16, replicas: &[Process]) -> Self {
-        let dir = TempDir::new().expect("a directory");
-        let here = dir.path().display();
-        let servers: Vec<String> = replicas
-            .iter()
-            .map(|replica| format!("server {} max_fails=1 fail_timeout=1s;", replica.origin))
-            .collect();
-        let servers = servers.join(" ");
-        let config = format!(
-            "user root; worker_processes 1; daemon off; pid {here}/pid; error_log {here}/log; \
-             events {{}} http {{ access_log off; client_body_temp_path {here}/body; proxy_temp_path {here}/proxy; \
-             upstream registry {{ {servers} }} \
-             server {{ listen 127.0.0.1:{port}; client_max_body_size 0; \
-             location / {{ proxy_pass http://registry; proxy_request_buffering off; proxy_http_version 1.1; \
-             proxy_set_header Host $http_host; }} }} }}"
-        );
-        let path = dir.path().join("nginx.conf");
-        std::fs::write(&path, config).expect("a configuration");
-        let child = Command::new(nginx().expect("nginx"))
-            .arg("-p")
-            .arg(dir.path())
-            .arg("-c")
-            .arg(&path)
-            .spawn()
-            .expect("nginx starts");
-        Self {
-            child,
-            _dir: dir,
-            origin: format!("http://127.0.0.1:{port}"),
-        }
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        // SIGTERM, so that it ends its workers too.
-        let id = rustix::process::Pid::from_child(&self.child);
-        let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
-        drop(self.child.wait());
-    }
-}
-
-fn nginx() -> Option<PathBuf> {
-    Some(PathBuf::from("/usr/sbin/nginx")).filter(|path| path.exists())
-}
 
 fn publisher(origin: &str, token: &str) -> Publisher {
     Publisher {
@@ -116,7 +52,7 @@ async fn three_replicas_are_one_registry() {
     let Some(bucket) = S3Server::start().await else {
         return;
     };
-    if nginx().is_none() {
+    if nginx::program().is_none() {
         eprintln!(
             "\n*** nginx is not installed: the test of replicas is SKIPPED. make setup ***\n"
         );
@@ -142,7 +78,11 @@ async fn three_replicas_are_one_registry() {
     }
     let tokens: Vec<String> = replicas.iter().filter_map(Process::token).collect();
     assert_eq!(tokens.len(), 1, "one administrator");
-    let proxy = Proxy::start(port, &replicas);
+    let servers = replicas.iter().map(|replica| {
+        let host = &replica.origin;
+        format!("server {host} max_fails=1 fail_timeout=1s;")
+    });
+    let proxy = Nginx::start(port, &servers.collect::<Vec<_>>(), "", "");
     let direct: Vec<Publisher> = replicas
         .iter()
         .map(|replica| publisher(&format!("http://{}", replica.origin), &tokens[0]))
@@ -254,7 +194,7 @@ async fn one_token_on_all(direct: &[Publisher]) {
 }
 
 /// Many push through the proxy while a replica is killed; what was acknowledged is there.
-async fn storm(proxy: &Proxy, replicas: &mut [Process], token: &str, reader: &Publisher) {
+async fn storm(proxy: &Nginx, replicas: &mut [Process], token: &str, reader: &Publisher) {
     let pushing = (0..8).map(|pusher: u32| {
         let publisher = publisher(&proxy.origin, token);
         async move {

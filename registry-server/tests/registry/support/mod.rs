@@ -2,8 +2,10 @@
 //! A registry to test against, people who use it, and packages to push.
 
 pub(crate) mod browser;
+pub(crate) mod nginx;
 pub(crate) mod package;
 pub(crate) mod process;
+pub(crate) mod provider;
 pub(crate) mod s3;
 
 use std::{

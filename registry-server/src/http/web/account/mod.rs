@@ -21,7 +21,7 @@ use axum::{
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 
 use crate::app::App;
-use crate::http::error::Failure;
+use crate::http::{error::Failure, extract::ClientCertificate};
 use crate::service::{access::Caller, visit};
 
 /// The pages and forms of visitors.
@@ -62,7 +62,9 @@ pub(super) async fn attach(State(app): State<App>, mut request: Request, next: N
         },
         None => None,
     };
-    let private = secret.is_some() || request.headers().contains_key(header::AUTHORIZATION);
+    let private = secret.is_some()
+        || request.headers().contains_key(header::AUTHORIZATION)
+        || request.extensions().get::<ClientCertificate>().is_some();
     if let (Some(session), Some(secret)) = (found, secret) {
         let visitor = Visitor {
             name: session.caller.name().to_owned(),
@@ -74,13 +76,14 @@ pub(super) async fn attach(State(app): State<App>, mut request: Request, next: N
         extensions.insert(session.caller);
     }
     let mut response = next.run(request).await;
-    if private {
-        let headers = response.headers_mut();
-        let kept = headers.get(header::CACHE_CONTROL);
-        if kept.is_none_or(|value| !value.as_bytes().ends_with(b"immutable")) {
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        }
+    let headers = response.headers_mut();
+    let kept = headers.get(header::CACHE_CONTROL);
+    if private && kept.is_none_or(|value| !value.as_bytes().ends_with(b"immutable")) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
+    // What everybody may see may be kept, and is asked for again before it is shown.
+    let everybody = HeaderValue::from_static("no-cache");
+    headers.entry(header::CACHE_CONTROL).or_insert(everybody);
     response
 }
 
