@@ -5,6 +5,7 @@ mod admin;
 mod config;
 mod limits;
 mod log;
+mod memory;
 mod metrics;
 mod mutual;
 mod slow;
