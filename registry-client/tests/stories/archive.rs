@@ -340,6 +340,39 @@ fn a_bomb_is_stopped_while_it_unpacks() {
 }
 
 #[test]
+fn what_is_packed_within_is_never_unpacked() {
+    let mut inner = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    for _ in 0..64 {
+        inner.write_all(&vec![0; 1 << 20]).expect("written");
+    }
+    let mut bomb = inner.finish().expect("written");
+    // Packed again and again, as such things are.
+    for _ in 0..2 {
+        let mut outer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        outer.write_all(&bomb).expect("written");
+        bomb = outer.finish().expect("written");
+    }
+    let zstd = [&[0x28, 0xb5, 0x2f, 0xfd][..], b"not even that"].concat();
+    let mut layout = Tar::layout();
+    for blob in [&bomb, &zstd] {
+        layout = layout.file(
+            &format!("blobs/sha256/{}", Digest::sha256(blob).hex()),
+            blob,
+        );
+    }
+    let opened = open(&layout.end()).expect("a layout");
+    for blob in [&bomb, &zstd] {
+        let size = blob.len() as u64;
+        let read = opened
+            .bytes(&Digest::sha256(blob), size)
+            .expect("its bytes");
+        assert_eq!(read, *blob);
+    }
+    let said = open(&zstd).expect_err("an archive of a kind that is not read");
+    assert!(said.contains("zstd; unpack it first"), "{said}");
+}
+
+#[test]
 fn an_archive_with_any_byte_changed_is_refused_or_says_the_truth() {
     let bytes = Tar::layout().end();
     let right = open(&bytes).expect("the harmless one").roots().to_vec();

@@ -32,6 +32,15 @@ async fn mirror() -> Stage {
     stage
 }
 
+/// Has `demo` fetched from these upstreams in this order, and tags asked for every time.
+fn set_mirror(here: &Stage, upstreams: &[&str]) {
+    let mut set = vec!["namespace", "mirror", "demo", "--tag-seconds", "0"];
+    for upstream in upstreams {
+        set.extend(["--upstream", upstream]);
+    }
+    here.admin.run(&set).exits(0);
+}
+
 /// `demo/counter` 0.1.0, signed by alice, in a docker-registry. Gives its digest and the
 /// home of who made it.
 async fn published(plain: &Plain) -> (String, Home) {
@@ -64,17 +73,7 @@ async fn what_is_pulled_is_fetched_checked_kept_and_listed() {
     let key = alice.path("alice.pub");
     let key = key.to_str().expect("a path");
     let here = mirror().await;
-    let upstream = format!("http://{}", plain.host);
-    let set = [
-        "namespace",
-        "mirror",
-        "demo",
-        "--upstream",
-        &upstream,
-        "--tag-seconds",
-        "0",
-    ];
-    here.admin.run(&set).exits(0);
+    set_mirror(&here, &[&format!("http://{}", plain.host)]);
     let listed = here
         .admin
         .run(&["namespace", "mirror", "demo", "--output", "json"])
@@ -167,9 +166,7 @@ async fn an_upstream_that_lies_leaves_nothing_and_the_next_one_is_asked() {
         liar.publish("counter", &version, "0.1.0");
         liar.put(&path, answer);
         let lying = format!("http://{}", liar.host);
-        here.admin
-            .run(&["namespace", "mirror", "demo", "--upstream", &lying])
-            .exits(0);
+        set_mirror(&here, &[&lying]);
         let user = Home::with_registry(&here.host());
         let verify = ["verify", "demo/counter:0.1.0", "--key", key];
         assert_ne!(user.run(&verify).code, 0);
@@ -185,21 +182,52 @@ async fn an_upstream_that_lies_leaves_nothing_and_the_next_one_is_asked() {
             format!("http://{}", empty.host),
             format!("http://{}", plain.host),
         );
-        let set = [
-            "namespace",
-            "mirror",
-            "demo",
-            "--upstream",
-            &lying,
-            "--upstream",
-            &deaf,
-            "--upstream",
-            &empty,
-            "--upstream",
-            &right,
-        ];
-        here.admin.run(&set).exits(0);
+        set_mirror(&here, &[&lying, &deaf, &empty, &right]);
         user.run(&verify).exits(0);
+        here.running.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_the_upstream_has_changed_is_refused() {
+    let alice = Home::new();
+    alice.keygen("alice");
+    let folder = alice.package("counter");
+    let version = packed(&folder);
+    let (entry, manifest) = &version.manifests[0];
+    let digest = version.digest();
+    // One bit of the index under its digest, or of the manifest that it leads to.
+    for (path, flipped) in [
+        (format!("counter/manifests/{digest}"), digest.clone()),
+        (
+            format!("counter/manifests/{}", entry.digest),
+            entry.digest.clone(),
+        ),
+    ] {
+        let (liar, here) = (Liar::start(), mirror().await);
+        liar.publish("counter", &version, "0.1.0");
+        liar.change(&path, |bytes| {
+            let last = bytes.len() - 3;
+            bytes[last] ^= 1;
+        });
+        set_mirror(&here, &[&format!("http://{}", liar.host)]);
+        let url = |name: &str| format!("http://{}/v2/demo/counter/manifests/{name}", here.host());
+        let answer = get(&url(flipped.as_str())).await;
+        assert_ne!(answer.status(), 200, "{path}");
+        // By its name it is not believed either, as far as it is the one that was changed.
+        let user = Home::with_registry(&here.host());
+        let key = alice.path("alice.pub");
+        let key = key.to_str().expect("a path");
+        let verify = ["verify", &format!("demo/counter@{digest}"), "--key", key];
+        assert_ne!(user.run(&verify).code, 0, "{path}");
+        user.run(&["info", "demo/counter:0.1.0"]).exits(3);
+        // Another upstream tells the truth: nothing of the lie was kept.
+        let honest = Liar::start();
+        honest.publish("counter", &version, "0.1.0");
+        set_mirror(&here, &[&format!("http://{}", honest.host)]);
+        let bytes = get(&url(entry.digest.as_str())).await.bytes().await;
+        assert_eq!(bytes.expect("a manifest"), manifest);
+        assert_eq!(get(&url(digest.as_str())).await.status(), 200);
         here.running.shutdown().await;
     }
 }
@@ -380,17 +408,7 @@ async fn a_mirror_of_a_mirror_keeps_signatures_that_come_later() {
     first.admin.keygen("alice");
     first.admin.package("counter");
     first.admin.run(&["push", "--no-sign", "counter"]).exits(0);
-    let upstream = format!("http://{}", first.host());
-    let set = [
-        "namespace",
-        "mirror",
-        "demo",
-        "--upstream",
-        &upstream,
-        "--tag-seconds",
-        "0",
-    ];
-    second.admin.run(&set).exits(0);
+    set_mirror(&second, &[&format!("http://{}", first.host())]);
     let key = first.admin.path("alice.pub");
     let key = key.to_str().expect("a path");
     let user = Home::with_registry(&second.host());
