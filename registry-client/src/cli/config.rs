@@ -46,6 +46,11 @@ pub(super) fn run(command: &Command, session: &Session) -> Result<(), Failure> {
     let settings = [
         ("registry", registry.0, registry.1),
         (
+            "registries",
+            session.config.registries.join(", "),
+            file.clone(),
+        ),
+        (
             "plain_http",
             session.config.plain_http.join(", "),
             file.clone(),

@@ -72,6 +72,14 @@ impl Failure {
         Self(Box::new(Kind::Silent(exit)))
     }
 
+    /// What happened, in a sentence.
+    pub(super) fn message(&self) -> &str {
+        match &*self.0 {
+            Kind::Told(told) => &told.message,
+            _ => "it was broken off",
+        }
+    }
+
     /// Ended from the keyboard.
     pub(super) fn interrupted() -> Self {
         Self(Box::new(Kind::Interrupted))

@@ -192,9 +192,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let session = Session::new(cli.global)?;
     let done = runtime.block_on(async {
         tokio::select! {
-            done = cli.command.run(&session) => done,
+            // First, so that nothing is begun before it is listened for.
+            biased;
             // Leaving drops what was begun: temporary folders go with it.
             _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
+            done = cli.command.run(&session) => done,
         }
     });
     // A prompt may still wait for a key in a thread of its own.

@@ -77,6 +77,9 @@ pub(super) enum Color {
 pub(super) struct Config {
     /// The default registry.
     pub(super) registry: Option<String>,
+    /// Registries that are searched besides the default one.
+    #[serde(default)]
+    pub(super) registries: Vec<String>,
     /// Registries to speak plain http to.
     #[serde(default)]
     pub(super) plain_http: Vec<String>,
@@ -110,6 +113,25 @@ impl Session {
                 "write `host/namespace/name`, add `--registry HOST`, set BPFPKG_REGISTRY, or run `bpfpkg login HOST`",
             )
         })
+    }
+
+    /// The registries that are searched: the one that the command line names, or all that the
+    /// configuration lists, the default one first.
+    pub(super) fn searched(&self) -> Result<Vec<String>, Failure> {
+        let listed = match &self.global.registry {
+            Some(_) => &[][..],
+            None => &self.config.registries,
+        };
+        let mut hosts = Vec::new();
+        if self.config.registry.is_some() || listed.is_empty() {
+            hosts.push(self.default_registry()?);
+        }
+        for host in listed {
+            if !hosts.contains(host) {
+                hosts.push(host.clone());
+            }
+        }
+        Ok(hosts)
     }
 
     /// The registry that a reference names or means.
@@ -232,7 +254,8 @@ fn read_config() -> Result<Config, Failure> {
     let text = String::from_utf8(bytes).map_err(|error| damaged(&path, &error.to_string()))?;
     let config: Config =
         toml::from_str(&text).map_err(|error| damaged(&path, error.to_string().trim_end()))?;
-    for host in config.registry.iter().chain(&config.plain_http) {
+    let named = config.registry.iter().chain(&config.registries);
+    for host in named.chain(&config.plain_http) {
         check_host(host).map_err(|error| damaged(&path, &error.to_string()))?;
     }
     Ok(config)
@@ -244,7 +267,7 @@ fn damaged(path: &std::path::Path, reason: &str) -> Failure {
             "configuration `{}` cannot be used: {reason}",
             path.display()
         ),
-        "its keys are `registry` and `plain_http`",
+        "its keys are `registry`, `registries` and `plain_http`",
     )
 }
 

@@ -16,5 +16,6 @@ mod mirror;
 mod oci_client;
 mod packing;
 mod publish;
+mod several;
 mod signing;
 mod stage;
