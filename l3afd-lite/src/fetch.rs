@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use registry_client::Explain;
 use registry_client::auth::CredentialStore;
+use registry_client::log::{LogError, confirm};
 use registry_client::memory::MemoryStore;
 use registry_client::pull::{self, FetchedPackage, PullError, Target};
 use registry_client::registry::{ConnectOptions, Registry, RegistryError};
@@ -17,6 +18,7 @@ use registry_schema::{Digest, Reference, exit};
 use crate::clock;
 use crate::config::RegistryConfig;
 use crate::journal::write_whole;
+use crate::verify::Request;
 
 /// Largest kept package that is read back, in bytes.
 const MAX_KEPT_BYTES: u64 = 64 << 20;
@@ -48,6 +50,9 @@ pub enum FetchError {
         "`{0}` names no registry; write `host/{0}`, set `[registry] default` in the configuration, or set BPFPKG_REGISTRY"
     )]
     NoRegistry(Box<Reference>),
+    /// The registry's publish log is not the one that was seen before.
+    #[error("{0}")]
+    Log(Box<LogError>),
     /// The registry did not give it, and nothing was kept.
     #[error("{error}{}", help(.error))]
     Pull { error: Box<PullError> },
@@ -64,6 +69,7 @@ impl FetchError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NoRegistry(_) => exit::USAGE,
+            Self::Log(error) => error.exit_code(),
             Self::Pull { error } => error.exit_code(),
         }
     }
@@ -151,6 +157,38 @@ impl Fetcher {
                 root: None,
                 problems: vec![error.into()],
             },
+        }
+    }
+
+    /// Demands that the log in which a package was found is the one that was seen before.
+    /// One that does not answer is said: what is at hand was proven by itself.
+    ///
+    /// # Errors
+    /// [`FetchError::Log`].
+    pub async fn confirm_log(
+        &self,
+        request: &Request,
+        memory: &MemoryStore,
+    ) -> Result<(), FetchError> {
+        let root = request.basis.trust.root_of(&request.asked.registry);
+        let Some(trust) = root.and_then(|root| root.signed().root().log.as_ref()) else {
+            return Ok(());
+        };
+        let (kept, proofs) = (memory.checkpoints(), &request.fetched.log_proofs);
+        let confirmed = match self.connect(&request.asked.registry) {
+            Ok(registry) => confirm(&registry, trust, &kept, proofs).await,
+            Err(error) => Err(error.into()),
+        };
+        match confirmed {
+            Err(LogError::Registry(error)) => {
+                tracing::warn!(
+                    registry = request.asked.registry,
+                    "whether the log continues what was seen is not known: {error}"
+                );
+                Ok(())
+            }
+            Err(error) => Err(FetchError::Log(Box::new(error))),
+            Ok(()) => Ok(()),
         }
     }
 

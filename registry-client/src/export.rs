@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Writing versions with everything that belongs to them as one archive. The same
-//! versions always give the same bytes.
+//! content always gives the same bytes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,15 +9,18 @@ use std::{
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use registry_schema::{Digest, name::RepositoryName};
+use registry_schema::{Digest, canonical, media_type, name::RepositoryName};
 
 use crate::{
     Explain,
     copy::{Checked, CopyError, Plan},
-    layout::{ArchiveWriter, LayoutError, REF_NAME, index_of},
-    oci::{Annotations, Descriptor},
+    layout::{ANNOTATION_REGISTRY, ArchiveWriter, LayoutError, REF_NAME, index_of},
+    oci::{Annotations, Descriptor, Manifest},
     source::{Source, SourceError},
 };
+
+/// The config of a manifest that needs none.
+const EMPTY: &[u8] = b"{}";
 
 /// What goes into an archive: a repository, where it is read, and what of it.
 pub struct Part<'a> {
@@ -82,17 +85,58 @@ enum Content<'a> {
     Blob { size: u64, part: &'a Part<'a> },
 }
 
-/// Writes `parts` as an archive. `progress` is told the size of each blob that is done.
+/// A trust root or revocation feed that goes along.
+#[derive(Debug, Clone)]
+pub struct TrustDocument {
+    /// The registry that it is for.
+    pub registry: String,
+    /// Its payload type.
+    pub kind: &'static str,
+    /// The signed envelope.
+    pub bytes: Bytes,
+}
+
+impl TrustDocument {
+    /// The manifest that holds it in a layout, and its config.
+    fn manifest(&self) -> Result<(Descriptor, Bytes), LayoutError> {
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: Some(media_type::OCI_MANIFEST.to_owned()),
+            artifact_type: Some(self.kind.to_owned()),
+            config: Descriptor::of(media_type::OCI_EMPTY, EMPTY),
+            layers: vec![Descriptor::of(self.kind, &self.bytes)],
+            subject: None,
+            annotations: Annotations::from([(
+                ANNOTATION_REGISTRY.to_owned(),
+                self.registry.clone(),
+            )]),
+        };
+        let bytes = canonical::to_vec(&manifest)?;
+        let mut entry = Descriptor::of(media_type::OCI_MANIFEST, &bytes);
+        entry.artifact_type = manifest.artifact_type;
+        Ok((entry, bytes.into()))
+    }
+}
+
+/// Writes `parts` as an archive, with what they are judged by. `progress` is told the size of each blob that is done.
 ///
 /// # Errors
 /// [`ExportError`]; then there is no archive.
 pub async fn export(
     path: &Path,
     parts: &[Part<'_>],
+    trust: &[TrustDocument],
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Exported, ExportError> {
-    let entries = entries(parts);
+    let mut entries = entries(parts);
     let mut contents = BTreeMap::new();
+    for document in trust {
+        let (entry, manifest) = document.manifest()?;
+        for bytes in [manifest, document.bytes.clone(), Bytes::from_static(EMPTY)] {
+            contents.insert(Digest::sha256(&bytes), Content::Document(bytes));
+        }
+        entries.push(entry);
+    }
     for part in parts {
         for planned in &part.plan.manifests {
             let document = Content::Document(planned.bytes.clone());

@@ -21,6 +21,7 @@ use registry_schema::{
 
 use crate::{
     Explain, file,
+    log::{Checkpoints, LogKeys},
     pull::Blob,
     verify::{Memory, VerifiedPackage},
 };
@@ -92,12 +93,21 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// Uses `$XDG_STATE_HOME/bpfpkg`, else `~/.local/state/bpfpkg`; none if there is no home
-    /// directory.
+    /// Uses `seen` in `$BPFPKG_STATE`, else in `$XDG_STATE_HOME/bpfpkg` or
+    /// `~/.local/state/bpfpkg`; none if there is no home directory.
     pub fn of_user() -> Option<Self> {
-        file::user_folder("XDG_STATE_HOME", ".local/state").map(|folder| Self {
-            folder: folder.join("bpfpkg"),
-        })
+        let named = std::env::var_os("BPFPKG_STATE").filter(|value| !value.is_empty());
+        let user = || {
+            let folder = file::user_folder("XDG_STATE_HOME", ".local/state");
+            folder.map(|folder| folder.join("bpfpkg"))
+        };
+        let folder = named.map(PathBuf::from).or_else(user)?;
+        Some(Self::at(folder.join("seen")))
+    }
+
+    /// The last checkpoints of logs, which lie beside.
+    pub fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::at(self.folder.with_file_name("logs"))
     }
 
     /// Uses `folder`, which is made when it is needed.
@@ -107,16 +117,26 @@ impl MemoryStore {
         }
     }
 
-    /// What was seen of a package and its registry.
+    /// What was seen of a package, its registry, and the log that `root` names.
     ///
     /// # Errors
     /// [`MemoryError::File`], [`MemoryError::Damaged`], [`MemoryError::Host`].
-    pub fn recall(&self, registry: &str, package: &PackageName) -> Result<Memory, MemoryError> {
+    pub fn recall(
+        &self,
+        registry: &str,
+        package: &PackageName,
+        root: Option<&SignedRoot>,
+    ) -> Result<Memory, MemoryError> {
         let place = self.place(registry)?;
+        // What is not readable with the keys of today is met when the network is asked.
+        let log = root.and_then(|root| root.root().log.as_ref());
+        let keys = log.and_then(|trust| LogKeys::try_from(trust).ok());
+        let last = keys.and_then(|keys| self.checkpoints().last(&keys).ok().flatten());
         Ok(Memory {
             seen: versions(&place)?.remove(package).unwrap_or_default(),
             feed: self.feed(registry)?,
-            ..Memory::default()
+            checkpoint: last.map(|signed| signed.checkpoint().text()),
+            installed: None,
         })
     }
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use registry_client::trust::TrustedRoot;
 use registry_client::verify::{Asked, Basis};
 use registry_schema::manifest::{ParameterValue, Program};
 use registry_schema::{Digest, Reference};
@@ -58,6 +59,9 @@ impl<K: Kernel> Agent<K> {
             basis,
         };
         let verified = verify(&request)?;
+        if ask == Ask::Registry && fetched.stale.is_none() {
+            self.fetcher.confirm_log(&request, &self.memory).await?;
+        }
         for stale in &verified.stale {
             tracing::warn!(%reference, "{stale}");
         }
@@ -103,7 +107,8 @@ impl<K: Kernel> Agent<K> {
                 );
             }
         }
-        let mut memory = self.memory.recall(&asked.registry, &asked.package)?;
+        let root = trust.root_of(&asked.registry).map(TrustedRoot::signed);
+        let mut memory = self.memory.recall(&asked.registry, &asked.package, root)?;
         memory.installed = last;
         Ok(Basis {
             trust,

@@ -10,8 +10,9 @@ mod support;
 
 use node::Node;
 use registry::TestRegistry;
-use registry_client::sign::KeyPair;
+use registry_client::sign::{KeyPair, Signatory};
 use registry_schema::hook::Hook;
+use registry_schema::signature::{KeyType, PublicKey};
 use support::flood::{Flood, Sender};
 use support::sandbox::{Sandbox, add_veth, ip, mount_tracefs, place, run, wait_until};
 
@@ -41,14 +42,22 @@ fn apply<'a>(hook: &'a str, packages: &[&'a str]) -> Vec<&'a str> {
 struct World {
     sandbox: Sandbox,
     registry: TestRegistry,
-    key: KeyPair,
+    key: Signatory,
+    public: PublicKey,
+}
+
+/// Somebody who signs, and the public half of the key.
+fn somebody() -> (Signatory, PublicKey) {
+    let key = KeyPair::generate(KeyType::EcdsaP256).unwrap();
+    let public = key.public().clone();
+    (Signatory::Key(Box::new(key)), public)
 }
 
 impl World {
     /// A sandbox, and a registry with signed packages `a`, `b` and `c`.
     fn new() -> Self {
         let sandbox = Sandbox::new();
-        let (registry, key) = (TestRegistry::start(), KeyPair::generate().unwrap());
+        let (registry, (key, public)) = (TestRegistry::start(), somebody());
         for name in ["a", "b", "c"] {
             registry.publish(name, "1.0.0", Some(&key));
         }
@@ -56,16 +65,12 @@ impl World {
             sandbox,
             registry,
             key,
+            public,
         }
     }
 
     fn node(&self, rest: &str) -> Node<'_> {
-        Node::new(
-            &self.sandbox,
-            &self.registry,
-            &self.key.public().to_pem(),
-            rest,
-        )
+        Node::new(&self.sandbox, &self.registry, &self.public.to_pem(), rest)
     }
 }
 
@@ -79,7 +84,7 @@ fn a_signed_chain_runs_is_reordered_live_and_survives_the_daemon() {
     });
     let shown = node.ok(&["chain", "show"]);
     assert!(
-        shown.contains(&format!("signed by {}", world.key.fingerprint())),
+        shown.contains(&format!("signed by {}", world.public.fingerprint())),
         "{shown}"
     );
 
@@ -153,7 +158,7 @@ fn killed_at_any_moment_of_an_update_the_chain_is_the_old_or_the_new() {
 #[test]
 fn what_does_not_hold_is_refused_with_its_reason_and_nothing_is_loaded() {
     let world = World::new();
-    let other = KeyPair::generate().unwrap();
+    let (other, _) = somebody();
     world.registry.publish("unsigned", "1.0.0", None);
     world.registry.publish("foreign", "1.0.0", Some(&other));
     let node = world.node("");
@@ -270,7 +275,7 @@ fn traffic_control_probes_parameters_and_metrics() {
     wait_until("both see the packets", || node.runs("tc-ingress") == [3, 3]);
 
     let before = node.chain("tc-ingress")["generation"].clone();
-    let key = world.key.public().to_pem();
+    let key = world.public.to_pem();
     let stopped = chains.replacen(
         "package = \"test/a\"\n",
         "package = \"test/a\"\nparameters = { stop = 1 }\n",

@@ -9,7 +9,7 @@ use registry_client::build::{BuiltObject, BuiltPackage};
 use registry_client::pack::pack;
 use registry_client::push::push;
 use registry_client::registry::{ConnectOptions, Registry};
-use registry_client::sign::KeyPair;
+use registry_client::sign::Signatory;
 use registry_schema::PackageManifest;
 use registry_server::{Config, Running, start};
 
@@ -67,16 +67,16 @@ impl TestRegistry {
     }
 
     /// Publishes `test/<name>`: the counting programs.
-    pub(crate) fn publish(&self, name: &str, version: &str, key: Option<&KeyPair>) {
+    pub(crate) fn publish(&self, name: &str, version: &str, key: Option<&Signatory>) {
         self.push(&manifest("seen", name, version), key, seen().to_vec());
     }
 
     /// Publishes version 1.0.0 of `test/<name>`: the programs of `<source>.bpf.c`.
-    pub(crate) fn publish_object(&self, name: &str, source: &str, key: &KeyPair) {
+    pub(crate) fn publish_object(&self, name: &str, source: &str, key: &Signatory) {
         self.push(&manifest(source, name, "1.0.0"), Some(key), compile(source));
     }
 
-    fn push(&self, manifest: &str, key: Option<&KeyPair>, bytes: Vec<u8>) {
+    fn push(&self, manifest: &str, key: Option<&Signatory>, bytes: Vec<u8>) {
         let manifest = PackageManifest::from_toml(manifest).unwrap();
         let profile = bpf_object::inspect(&bytes).ok();
         let object = BuiltObject {

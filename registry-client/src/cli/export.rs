@@ -7,25 +7,28 @@ use std::{
 };
 
 use clap::ValueHint;
+use registry_schema::trust::{revocation::REVOCATION_TYPE, root::ROOT_TYPE};
 
 use super::{
     copying,
     failure::Failure,
     output::{self, Format, FormatArg},
     progress,
-    session::Session,
+    session::{Session, memory},
 };
 use crate::{
     copy::ContentName,
-    export::{Part, export},
+    export::{Part, TrustDocument, export},
     layout::LayoutError,
+    registry::Registry,
     source::Source,
 };
 
 /// Write versions with their signatures as one archive, for sites that no network reaches
 ///
-/// The archive is an OCI image layout as a tar file; other OCI tools read it too. The
-/// same versions always give the same bytes. It is used with `bpfpkg import`, and with
+/// The archive is an OCI image layout as a tar file; other OCI tools read it too. It holds
+/// the registry's trust root, if it is pinned here, and what it has revoked, so that all can
+/// be verified where there is no network. It is used with `bpfpkg import`, and with
 /// `--from` of `bpfpkg verify` and `bpfpkg pull`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -75,7 +78,11 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
     }
     let bytes = parts.iter().map(|part| part.plan.blob_bytes()).sum();
     let bar = progress::bytes(session, bytes, "exporting");
-    let exported = export(&args.to, &parts, &|size| bar.inc(size)).await;
+    let mut trust = Vec::new();
+    for registry in registries.values() {
+        trust.extend(documents(registry, session).await?);
+    }
+    let exported = export(&args.to, &parts, &trust, &|size| bar.inc(size)).await;
     bar.finish_and_clear();
     let exported = exported?;
     if args.format.output == Format::Json {
@@ -92,4 +99,29 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
         output::line(copying::line(name, digest))?;
     }
     Ok(())
+}
+
+/// What the versions of a registry are judged by: its trust roots from the first to the one
+/// that is pinned, and its revocation feed. Nothing without a pinned root.
+async fn documents(registry: &Registry, session: &Session) -> Result<Vec<TrustDocument>, Failure> {
+    let host = registry.host();
+    let (mut trust, memory) = (session.trust()?, memory()?);
+    session.refresh(registry, &mut trust, &memory).await?;
+    let Some(pinned) = trust.root_of(host) else {
+        return Ok(Vec::new());
+    };
+    let document = |kind, bytes: Vec<u8>| TrustDocument {
+        registry: host.to_owned(),
+        kind,
+        bytes: bytes.into(),
+    };
+    let mut documents = Vec::new();
+    for version in 1..pinned.signed().root().version {
+        let earlier = registry.trust_root(Some(version)).await?;
+        documents.extend(earlier.map(|bytes| document(ROOT_TYPE, bytes)));
+    }
+    documents.push(document(ROOT_TYPE, pinned.signed().to_json()));
+    let feed = memory.feed(host)?;
+    documents.extend(feed.map(|feed| document(REVOCATION_TYPE, feed.0)));
+    Ok(documents)
 }

@@ -14,10 +14,12 @@ use super::{
 };
 use crate::{
     layout::Layout,
+    log::{self, LogError},
+    memory::MemoryStore,
     pull::{FetchedPackage, Target, fetch},
     registry::Registry,
     source::Source,
-    trust::{TrustStore, TrustedKey},
+    trust::{TrustStore, TrustedKey, TrustedRoot, refresh_from},
     verify::{Asked, Basis, Report, VerifiedPackage, VerifyError, examine},
 };
 
@@ -58,6 +60,33 @@ pub(super) struct Examined {
     raw: FetchedPackage,
     pub(super) report: Report,
     pub(super) result: Result<VerifiedPackage, VerifyError>,
+}
+
+/// Demands that the log is the one that was seen before. One that does not answer is said:
+/// what is at hand was proven by itself.
+async fn confirm_log(
+    registry: &Registry,
+    basis: &Basis,
+    memory: &MemoryStore,
+    raw: &FetchedPackage,
+    verified: &VerifiedPackage,
+    session: &Session,
+) -> Result<(), Failure> {
+    let root = basis.trust.root_of(registry.host());
+    let trust = root.and_then(|root| root.signed().root().log.as_ref());
+    let (Some(trust), Some(_)) = (trust, &verified.logged) else {
+        return Ok(());
+    };
+    let kept = memory.checkpoints();
+    match log::confirm(registry, trust, &kept, &raw.log_proofs).await {
+        Err(LogError::Registry(error)) => {
+            session.say(format!(
+                "warning: whether the log continues what was seen is not known: {error}"
+            ));
+            Ok(())
+        }
+        other => Ok(other?),
+    }
 }
 
 /// What a user should know of a package that may be used.
@@ -102,18 +131,29 @@ impl PackageArgs {
             }
         }
         let asked = Asked::new(&host, &self.reference, self.target());
-        if let Origin::Registry(registry) = &origin
-            && self.key.is_none()
-        {
-            session.refresh(registry, &mut trust, &memory).await?;
+        // Who names a key for this once asks for nothing else.
+        match &origin {
+            _ if self.key.is_some() => {}
+            Origin::Registry(registry) => {
+                session.refresh(registry, &mut trust, &memory).await?;
+            }
+            Origin::Layout(layout) => {
+                let now = clock::now();
+                let refreshed = refresh_from(layout, &host, &mut trust, &memory, now);
+                session.take_over(&host, &refreshed, &trust)?;
+            }
         }
+        let root = trust.root_of(&host).map(TrustedRoot::signed);
         let basis = Basis {
+            memory: memory.recall(&host, &self.reference.package, root)?,
             trust,
             policy,
-            memory: memory.recall(&host, &self.reference.package)?,
             now: clock::now(),
         };
         let (report, result) = examine(&raw, &asked, &basis);
+        if let (Origin::Registry(registry), Ok(verified)) = (&origin, &result) {
+            confirm_log(registry, &basis, &memory, &raw, verified, session).await?;
+        }
         Ok(Examined {
             origin,
             raw,

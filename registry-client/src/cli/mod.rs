@@ -35,11 +35,14 @@ mod member;
 mod namespace;
 mod output;
 mod password;
+mod policy;
 mod progress;
 mod publisher;
 mod pull;
 mod push;
 mod review;
+mod revoke;
+mod root;
 mod search;
 mod session;
 mod sign;
@@ -106,6 +109,11 @@ enum Command {
     #[command(subcommand)]
     Trust(trust::Command),
     #[command(subcommand)]
+    Policy(policy::Command),
+    Revoke(revoke::Args),
+    #[command(subcommand)]
+    Root(root::Command),
+    #[command(subcommand)]
     Review(review::Command),
     Search(search::Args),
     Info(info::Args),
@@ -145,6 +153,9 @@ impl Command {
             Self::Copy(args) => copy::run(&args, session).await,
             Self::Export(args) => export::run(&args, session).await,
             Self::Import(args) => import::run(&args, session).await,
+            Self::Policy(command) => policy::run(command, session),
+            Self::Revoke(args) => revoke::run(&args, session).await,
+            Self::Root(command) => root::run(command, session).await,
             Self::Trust(command) => trust::run(command, session).await,
             Self::Review(command) => review::run(command, session).await,
             Self::Search(args) => search::run(&args, session).await,

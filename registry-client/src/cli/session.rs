@@ -14,7 +14,7 @@ use crate::{
     file,
     memory::MemoryStore,
     registry::{ConnectOptions, Registry},
-    trust::{TrustStore, default_policy_path, load_policy, refresh},
+    trust::{Refreshed, TrustStore, default_policy_path, load_policy, refresh},
 };
 
 /// Options that every verb understands
@@ -200,11 +200,20 @@ impl Session {
         memory: &MemoryStore,
     ) -> Result<(), Failure> {
         let refreshed = refresh(registry, trust, memory, clock::now()).await;
+        self.take_over(registry.host(), &refreshed, trust)
+    }
+
+    /// Keeps what a refresh brought, and says what did not work.
+    pub(super) fn take_over(
+        &self,
+        host: &str,
+        refreshed: &Refreshed,
+        trust: &TrustStore,
+    ) -> Result<(), Failure> {
         for problem in &refreshed.problems {
             self.say(format!("warning: {problem}"));
         }
         if let Some(version) = refreshed.root {
-            let host = registry.host();
             self.say(format!(
                 "the trust root of {host} went on to version {version}"
             ));

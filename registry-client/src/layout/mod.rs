@@ -26,6 +26,8 @@ pub use self::{
 };
 use crate::Explain;
 
+/// The annotation of a trust root or revocation feed: the registry it is for.
+pub const ANNOTATION_REGISTRY: &str = "io.bpfpkg.registry";
 /// The annotation that names an entry of `index.json`.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The file that says that a folder is a layout.

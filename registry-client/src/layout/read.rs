@@ -12,11 +12,15 @@ use std::{
 use registry_schema::{
     Digest, PackageName, media_type,
     name::{RepositoryName, Tag},
+    trust::{
+        revocation::{MAX_FEED, REVOCATION_TYPE},
+        root::{MAX_ROOT, ROOT_TYPE},
+    },
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
-    INDEX, LayoutError, MARKER, REF_NAME, VERSION,
+    ANNOTATION_REGISTRY, INDEX, LayoutError, MARKER, REF_NAME, VERSION,
     archive::{self, Span},
 };
 use crate::{
@@ -36,6 +40,8 @@ pub struct Layout {
     place: Place,
     roots: Vec<Root>,
     referrers: BTreeMap<Digest, Vec<Descriptor>>,
+    /// Trust roots and revocation feeds: the registry, and the layer of the manifest.
+    trust: Vec<(String, Descriptor)>,
 }
 
 /// What a layout names.
@@ -74,6 +80,8 @@ struct Belonging {
     subject: Option<Descriptor>,
     #[serde(default)]
     annotations: Annotations,
+    #[serde(default)]
+    layers: Vec<Descriptor>,
 }
 
 impl Layout {
@@ -107,6 +115,7 @@ impl Layout {
             place,
             roots: Vec::new(),
             referrers: BTreeMap::new(),
+            trust: Vec::new(),
         };
         let marker: Marker = layout.document(MARKER)?;
         if marker.image_layout_version != VERSION {
@@ -134,6 +143,33 @@ impl Layout {
             .iter()
             .find(|root| root.repository == *repository && root.tag.as_str() == tag)
             .map(|root| &root.entry)
+    }
+
+    /// The trust roots of a registry that came along, in their order; nobody has checked
+    /// them.
+    ///
+    /// # Errors
+    /// As [`Layout::bytes`].
+    pub fn trust_roots(&self, registry: &str) -> Result<Vec<Vec<u8>>, LayoutError> {
+        self.trust(registry, ROOT_TYPE, MAX_ROOT as u64)
+    }
+
+    /// The revocation feeds of a registry that came along; nobody has checked them.
+    ///
+    /// # Errors
+    /// As [`Layout::bytes`].
+    pub fn revocations(&self, registry: &str) -> Result<Vec<Vec<u8>>, LayoutError> {
+        self.trust(registry, REVOCATION_TYPE, MAX_FEED as u64)
+    }
+
+    fn trust(&self, host: &str, kind: &str, limit: u64) -> Result<Vec<Vec<u8>>, LayoutError> {
+        let wanted = |(registry, layer): &&(String, Descriptor)| {
+            registry == host && layer.media_type == kind
+        };
+        let found = self.trust.iter().filter(wanted);
+        found
+            .map(|(_, layer)| self.bytes(&layer.digest, limit))
+            .collect()
     }
 
     /// What refers to a digest.
@@ -270,6 +306,13 @@ impl Layout {
                     tag,
                     entry: entry.clone(),
                 });
+            }
+            if let (Some(ROOT_TYPE | REVOCATION_TYPE), [layer], Some(registry)) = (
+                belonging.artifact_type.as_deref(),
+                belonging.layers.as_slice(),
+                belonging.annotations.get(ANNOTATION_REGISTRY),
+            ) {
+                self.trust.push((registry.clone(), layer.clone()));
             }
             if let Some(subject) = &belonging.subject {
                 entry.artifact_type = belonging

@@ -6,6 +6,7 @@
 //! and every later one must continue it ([`advance`], [`check_earlier`]).
 
 mod checkpoints;
+mod confirm;
 mod fault;
 mod fetch;
 mod inclusion;
@@ -14,6 +15,7 @@ mod replay;
 
 pub use self::{
     checkpoints::Checkpoints,
+    confirm::confirm,
     fault::{LogError, LogFault},
     fetch::{advance, check_earlier},
     inclusion::{Asked, Included, check_inclusion},

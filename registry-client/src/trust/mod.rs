@@ -23,7 +23,7 @@ pub use self::{
     identity::TrustedIdentity,
     key::TrustedKey,
     policy::{default_policy_path, load_policy},
-    refresh::{RefreshError, Refreshed, refresh},
+    refresh::{RefreshError, Refreshed, refresh, refresh_from},
     root::TrustedRoot,
 };
 use crate::{file, verify::signature::Roots};

@@ -13,7 +13,7 @@ use registry_schema::{
     version::VersionRange,
 };
 
-use super::{log::LogFault, signature::SignatureFault};
+use super::{LogRefusal, signature::SignatureFault};
 use crate::{Explain, trust::TrustError};
 
 /// Which link of the chain broke.
@@ -108,7 +108,7 @@ pub enum VerifyError {
     #[error("the proof that `{package}` is in the publish log does not hold: {reason}")]
     Log {
         package: PackageName,
-        reason: Box<LogFault>,
+        reason: Box<LogRefusal>,
     },
     /// A higher version was seen.
     #[error(

@@ -8,7 +8,7 @@
 
 mod contents;
 mod error;
-pub mod log;
+mod log;
 mod report;
 pub mod signature;
 mod signers;
@@ -27,12 +27,13 @@ use registry_schema::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::log::{LogRefusal, Logged};
+use self::signature::Signer;
 pub use self::{
     contents::{Contents, contents},
     error::VerifyError,
     report::{Check, Link, Outcome, Report},
 };
-use self::{log::Included, signature::Signer};
 use crate::{
     pull::{Blob, FetchedPackage, FetchedSignature, Target},
     trust::{TrustStore, TrustedRoot},
@@ -109,9 +110,9 @@ pub struct Memory {
     /// missing stops it, though it is said.
     #[serde(default)]
     pub installed: Option<Digest>,
-    /// The last checkpoint of the registry's log: size, and root hash in base64.
+    /// The text of the last checkpoint of the registry's log.
     #[serde(default)]
-    pub checkpoint: Option<(u64, String)>,
+    pub checkpoint: Option<String>,
 }
 
 /// A package whose whole chain holds. Only [`verify`] makes one.
@@ -136,7 +137,7 @@ pub struct VerifiedPackage {
     /// How far it is trusted.
     pub level: TrustLevel,
     /// Where it is in the publish log; none if no log was asked.
-    pub logged: Option<Included>,
+    pub logged: Option<Logged>,
     /// What is out of date, and would keep it from being installed now.
     pub stale: Vec<String>,
 }
@@ -280,7 +281,7 @@ impl Examination<'_> {
         &self,
         contents: &Contents,
         report: &mut Report,
-    ) -> Result<Option<Included>, VerifyError> {
+    ) -> Result<Option<Logged>, VerifyError> {
         let package = || self.asked.package.clone();
         let demanded = self.demands.log.value;
         let Some(trust) = self.root.and_then(|root| root.signed().root().log.as_ref()) else {
@@ -305,7 +306,7 @@ impl Examination<'_> {
             contents,
             trust,
             self.demands.witnesses.value,
-            self.basis.memory.checkpoint.as_ref(),
+            self.basis.memory.checkpoint.as_deref(),
         )
         .map_err(|reason| VerifyError::Log {
             package: package(),
@@ -359,7 +360,7 @@ impl Examination<'_> {
         &self,
         signers: Vec<Signer>,
         contents: &Contents,
-        logged: Option<&Included>,
+        logged: Option<&Logged>,
         feed: &Feed,
         report: &mut Report,
     ) -> Result<Vec<Signer>, VerifyError> {
@@ -436,7 +437,7 @@ impl Examination<'_> {
     fn check_level(
         &self,
         signers: &[Signer],
-        logged: Option<&Included>,
+        logged: Option<&Logged>,
         report: &mut Report,
     ) -> Result<TrustLevel, VerifyError> {
         let actual = match (signers, logged) {
