@@ -19,3 +19,4 @@ mod publish;
 mod several;
 mod signing;
 mod stage;
+mod trust;
