@@ -24,7 +24,7 @@ faults: setup ## Kill, fill and break the registry, the long way: 500 kills
 	BPFPKG_KILLS=500 cargo test --locked -p registry-server --test registry -- --nocapture \
 	  crash:: faults:: bucket:: replicas:: gc:: races:: integrity::
 
-test-interop: build ## Check against the clients of other people: skopeo, podman, buildah, crane, oras, sigstore, cosign
+test-interop: build ## Check against the clients of other people: skopeo, podman, buildah, crane, oras, sigstore, cosign; signatures: cosign, sigstore-go, npm, openssl
 	@bash .ci/interop.sh
 
 test-operations: build ## Metrics, API, traces, units and manifests through other programs' parsers

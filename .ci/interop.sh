@@ -42,7 +42,7 @@ NOBODY=$WORK/nobody; mkdir -p "$NOBODY"; echo '{}' > "$NOBODY/config.json"
 nobody() { (export HOME=$NOBODY XDG_CONFIG_HOME=$NOBODY DOCKER_CONFIG=$NOBODY REGISTRY_AUTH_FILE=$NOBODY/config.json; "$@"); }
 UNKNOWN='unauthorized|authentication required|log in first'
 
-for client in ${*:-skopeo podman buildah crane oras sigstore cosign}; do
+for client in ${*:-skopeo podman buildah crane oras sigstore cosign verifiers}; do
   . "$TOP/.ci/interop/$client.sh"
 done
 

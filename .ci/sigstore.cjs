@@ -34,17 +34,19 @@ const proof = (index, leaves) => {
 };
 
 class Log {
-  constructor(origin) {
+  // A Rekor v2 log has an Ed25519 key, whose id is that of the C2SP signed-note.
+  constructor(origin, modern) {
     this.origin = origin;
-    const { privateKey, publicKey } = pair();
+    const { privateKey, publicKey } = modern ? crypto.generateKeyPairSync('ed25519') : pair();
     this.privateKey = privateKey;
     this.publicKey = der(publicKey);
-    this.id = sha256(this.publicKey);
+    this.details = modern ? 'PKIX_ED25519' : 'PKIX_ECDSA_P256_SHA_256';
+    this.id = modern ? sha256(`${origin}\n`, Buffer.of(1), this.publicKey.subarray(-32)) : sha256(this.publicKey);
     // So that every proof has a path.
     this.leaves = ['one', 'two', 'three'].map((text) => sha256(Buffer.of(0), text));
   }
 
-  sign(bytes) { return crypto.sign('sha256', bytes, this.privateKey); }
+  sign(bytes) { return crypto.sign(this.privateKey.asymmetricKeyType === 'ec' ? 'sha256' : null, bytes, this.privateKey); }
 
   append(entry) {
     const body = Buffer.from(canonicalize(entry));
@@ -108,6 +110,21 @@ function rekorV2(log, request) {
   };
 }
 
+// The token comes in the body or in the header.
+async function newFulcio(fulcio, request, token) {
+  const said = await fulcio.fn(JSON.stringify({ credentials: { oidcIdentityToken: token }, ...request }));
+  return { ...said, statusCode: said.statusCode === 201 ? 200 : said.statusCode };
+}
+
+// The interface that cosign 2 speaks: a token in the header, certificates in the answer.
+async function oldFulcio(fulcio, { publicKey }, token) {
+  const content = Buffer.from(publicKey.content, 'base64').toString();
+  const { statusCode, response } = await newFulcio(fulcio, { publicKeyRequest: { publicKey: { content } } }, token);
+  if (statusCode !== 200) return { statusCode, response };
+  const { certificates } = JSON.parse(response).signedCertificateEmbeddedSct.chain;
+  return { response: certificates.map((pem) => pem.trim()).join('\n') + '\n', contentType: 'application/pem-certificate-chain' };
+}
+
 // RFC 3161: the request is DER, its nonce comes back as it was, times are whole seconds.
 function timestamps(tsa) {
   const whole = tsa.tstInfo.bind(tsa);
@@ -130,9 +147,9 @@ function timestamps(tsa) {
 function trustedRoot(url, ca, ctlog, tsa, logs) {
   const validFor = { start: '2020-01-01T00:00:00Z' };
   const base64 = (bytes) => Buffer.from(bytes).toString('base64');
-  const log = (baseUrl, publicKey, id) => ({
+  const log = (baseUrl, publicKey, id, keyDetails = 'PKIX_ECDSA_P256_SHA_256') => ({
     baseUrl, hashAlgorithm: 'SHA2_256', logId: { keyId: base64(id) },
-    publicKey: { rawBytes: base64(publicKey), keyDetails: 'PKIX_ECDSA_P256_SHA_256', validFor },
+    publicKey: { rawBytes: base64(publicKey), keyDetails, validFor },
   });
   const authority = (organization, uri, ...certificates) => ({
     subject: { organization, commonName: organization }, uri, validFor,
@@ -140,7 +157,7 @@ function trustedRoot(url, ca, ctlog, tsa, logs) {
   });
   return {
     mediaType: 'application/vnd.dev.sigstore.trustedroot+json;version=0.1',
-    tlogs: logs.map(({ publicKey, id }) => log(url, publicKey, id)),
+    tlogs: logs.map(({ publicKey, id, details }) => log(url, publicKey, id, details)),
     certificateAuthorities: [authority('sigstore.mock', url, ca.rootCertificate)],
     ctlogs: [log(`${url}/ct`, ctlog.publicKey, ctlog.logID)],
     timestampAuthorities: [authority('sigstore.mock', url, tsa.intCertificate, tsa.rootCertificate)],
@@ -155,11 +172,15 @@ async function main(folder) {
   const fulcio = fulcioHandler(ca, { strict: true });
   const stamp = timestamps(tsa);
   let first, second;
-  const answer = async (url, body) => {
+  const answer = async (url, body, token) => {
     const skew = url.startsWith('/early/') ? -HOUR : url.startsWith('/late/') ? HOUR : 0;
     switch (url.replace(/^\/(early|late)/, '')) {
-      case '/api/v2/signingCert': return fulcio.fn(body.toString());
-      case '/api/v1/log/entries': return { response: JSON.stringify(rekorV1(first, JSON.parse(body), skew)) };
+      case '/api/v2/signingCert': return newFulcio(fulcio, JSON.parse(body), token);
+      case '/api/v1/signingCert': return oldFulcio(fulcio, JSON.parse(body), token);
+      case '/api/v1/log/entries': {
+        const entry = rekorV1(first, JSON.parse(body), skew);
+        return { response: JSON.stringify(entry), headers: { etag: Object.keys(entry)[0] } };
+      }
       case '/api/v2/log/entries': return { response: JSON.stringify(rekorV2(second, JSON.parse(body))) };
       case '/api/v1/timestamp': return { response: await stamp(body), contentType: 'application/timestamp-reply' };
       default: return { statusCode: 404, response: 'not here' };
@@ -169,16 +190,16 @@ async function main(folder) {
     const parts = [];
     for await (const part of request) parts.push(part);
     let said;
-    try { said = await answer(request.url, Buffer.concat(parts)); }
+    try { said = await answer(request.url, Buffer.concat(parts), (request.headers.authorization || '').replace('Bearer ', '')); }
     catch (error) { said = { statusCode: 400, response: String(error.stack) }; }
-    response.writeHead(said.statusCode || 201, { 'content-type': said.contentType || 'application/json' });
+    response.writeHead(said.statusCode || 201, { 'content-type': said.contentType || 'application/json', ...said.headers });
     response.end(said.response);
   });
   server.listen(0, '127.0.0.1', () => {
     const { port } = server.address();
     const url = `http://127.0.0.1:${port}`;
     first = new Log(`127.0.0.1:${port} - 1`);
-    second = new Log(`127.0.0.1:${port}`);
+    second = new Log('127.0.0.1', true);
     const trusted = path.join(folder, 'trusted_root.json');
     fs.writeFileSync(trusted, JSON.stringify(trustedRoot(url, ca, ctlog, tsa, [first, second])));
     console.log(JSON.stringify({ url, tsa: `${url}/api/v1/timestamp`, root: trusted }));

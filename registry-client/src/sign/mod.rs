@@ -14,7 +14,7 @@ use registry_schema::{
     Digest,
     canonical::{self, CanonicalError},
     exit, media_type,
-    signature::{self, Bundle, SignatureError},
+    signature::{self, Bundle, KeyType, SignatureError},
 };
 use sigstore::errors::SigstoreError;
 
@@ -162,15 +162,19 @@ impl Signatory {
         }
     }
 
-    /// Signs bytes as they are; gives a v0.3 bundle.
+    /// Signs a file; gives a v0.3 bundle: over its bytes, or with an Ed25519 key, which few
+    /// verifiers check over bytes, a statement about its digest.
     ///
     /// # Errors
     /// As [`Self::sign_statement`].
     pub async fn sign_file(&self, content: &[u8]) -> Result<Vec<u8>, SignError> {
         match self {
             Self::Key(key) => {
-                let signed = key.sign(content)?;
                 let digest = Digest::sha256(content);
+                if key.public().key_type() == KeyType::Ed25519 {
+                    return key.sign_statement(&signature::statement(&digest));
+                }
+                let signed = key.sign(content)?;
                 Ok(signature::message_bundle(
                     &key.fingerprint(),
                     &digest,
