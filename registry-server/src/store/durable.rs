@@ -114,3 +114,45 @@ fn sync(log: &Path) -> std::io::Result<()> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writes(log: PathBuf) -> Arc<Writes> {
+        Arc::new(Writes {
+            log,
+            commits: AtomicU64::new(0),
+            flushed: Arc::default(),
+            failed: AtomicBool::new(false),
+        })
+    }
+
+    #[tokio::test]
+    async fn one_sync_is_for_all_who_committed_before_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let log = dir.path().join("log");
+        std::fs::write(&log, "all of it").expect("a file");
+        let writes = writes(log);
+        let (first, second) = (writes.count(), writes.count());
+        writes.flush(first).await.expect("synced");
+        assert_eq!(*writes.flushed.lock().await, second);
+    }
+
+    #[tokio::test]
+    async fn a_sync_that_failed_is_not_tried_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").expect("a file");
+        // A log below a file cannot be opened, and that is not because it was removed.
+        let writes = writes(file.join("log"));
+        let number = writes.count();
+        for _ in 0..2 {
+            let flushed = writes.flush(number).await;
+            assert!(matches!(flushed, Err(StoreError::Unsafe)), "{flushed:?}");
+            assert!(!writes.are_safe());
+            // The disk recovers; nobody knows what of the lost writes it holds.
+            let _ = std::fs::remove_file(&file);
+        }
+    }
+}
