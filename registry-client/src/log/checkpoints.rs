@@ -77,7 +77,9 @@ impl Checkpoints {
     }
 
     /// Takes a checkpoint as the last, if it continues the one that was: `proof` are the
-    /// hashes that show it. The first one is taken as it is.
+    /// hashes that show that it continues `last`, which is what [`Checkpoints::last`] gave.
+    /// The first one is taken as it is. Says whether it was taken: if not, somebody else has
+    /// taken another meanwhile, and `last` must be read again.
     ///
     /// # Errors
     /// [`LogFault::Forked`], with both checkpoints kept as evidence; [`LogFault::Shrunk`];
@@ -85,36 +87,28 @@ impl Checkpoints {
     pub fn advance(
         &self,
         log: &LogKeys,
+        last: Option<&SignedCheckpoint>,
         seen: &SignedCheckpoint,
         proof: &[Hash],
-    ) -> Result<(), LogError> {
+    ) -> Result<bool, LogError> {
         let _turn = self.turn()?;
-        if let Some(last) = self.last(log)? {
+        let kept = self.last(log)?;
+        let of = |signed: &SignedCheckpoint| signed.checkpoint().clone();
+        if kept.as_ref().map(of) != last.map(of) {
+            return Ok(false);
+        }
+        if let Some(last) = kept {
             let (old, new) = (last.checkpoint(), seen.checkpoint());
             if new.size < old.size {
                 return Err(shrunk(old, new).into());
             }
             self.continues(&last, seen, proof)?;
             if new.size == old.size {
-                return Ok(());
+                return Ok(true);
             }
         }
-        self.keep(log, seen)
-    }
-
-    /// Takes a checkpoint as the last whose entries were all read, from the last that was
-    /// kept on ([`super::replay`]), which shows more than a proof.
-    ///
-    /// # Errors
-    /// [`LogFault::Shrunk`]; those of [`Checkpoints::last`].
-    pub fn advance_replayed(&self, log: &LogKeys, seen: &SignedCheckpoint) -> Result<(), LogError> {
-        let _turn = self.turn()?;
-        match self.last(log)? {
-            Some(last) if last.checkpoint().size > seen.checkpoint().size => {
-                Err(shrunk(last.checkpoint(), seen.checkpoint()).into())
-            }
-            _ => self.keep(log, seen),
-        }
+        self.keep(log, seen)?;
+        Ok(true)
     }
 
     fn keep(&self, log: &LogKeys, seen: &SignedCheckpoint) -> Result<(), LogError> {
@@ -264,15 +258,24 @@ mod tests {
         let keys = LogKeys::from(key().verifier(KeyKind::Text));
         assert!(kept.last(&keys).expect("nothing").is_none());
         let (first, _) = log(300, 300);
-        kept.advance(&keys, &first, &[]).expect("the first");
-        kept.advance(&keys, &first, &[]).expect("the same");
+        let advance = |seen: &SignedCheckpoint, proof: &[Hash]| {
+            let last = kept.last(&keys)?;
+            kept.advance(&keys, last.as_ref(), seen, proof)
+        };
+        assert!(advance(&first, &[]).expect("the first"));
+        assert!(advance(&first, &[]).expect("the same"));
         let (second, tiles) = log(700, 700);
         let proof = tiles.consistency(300, 700).expect("all tiles");
-        kept.advance(&keys, &second, &proof).expect("it continues");
+        assert!(
+            !kept
+                .advance(&keys, None, &second, &proof)
+                .expect("another was first")
+        );
+        assert!(advance(&second, &proof).expect("it continues"));
         assert_eq!(kept.last(&keys).expect("one").expect("kept"), second);
         // An old one is replayed.
         assert!(matches!(
-            kept.advance(&keys, &first, &[]),
+            advance(&first, &[]),
             Err(LogError::Fault(LogFault::Shrunk {
                 kept: 700,
                 shown: 300,
@@ -283,7 +286,7 @@ mod tests {
         for (size, from) in [(700, 699), (900, 650)] {
             let (forked, tiles) = log(size, from);
             let proof = tiles.consistency(700, size).expect("all tiles");
-            let refused = kept.advance(&keys, &forked, &proof).expect_err("a fork");
+            let refused = advance(&forked, &proof).expect_err("a fork");
             let LogError::Fault(LogFault::Forked {
                 old_root,
                 new_root,
@@ -302,7 +305,7 @@ mod tests {
         }
         // Without a proof nothing goes on.
         let (third, _) = log(701, 701);
-        kept.advance(&keys, &third, &[]).expect_err("no proof");
+        advance(&third, &[]).expect_err("no proof");
         assert_eq!(kept.last(&keys).expect("one").expect("kept"), second);
         let file = kept.path("registry.example/log", "checkpoint");
         let mode = fs::metadata(&file).expect("a file").permissions().mode();
@@ -311,7 +314,7 @@ mod tests {
         let mut bytes = fs::read(&file).expect("a file");
         bytes[30] ^= 1;
         fs::write(&file, &bytes).expect("written");
-        kept.advance(&keys, &third, &[]).expect_err("damaged");
+        advance(&third, &[]).expect_err("damaged");
         assert_eq!(fs::read(&file).expect("a file"), bytes);
     }
 

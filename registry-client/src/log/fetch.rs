@@ -133,12 +133,29 @@ pub async fn advance(
     log: &LogKeys,
     kept: &Checkpoints,
 ) -> Result<SignedCheckpoint, LogError> {
-    let seen = log.open(&registry.log_checkpoint().await?)?;
+    loop {
+        let seen = log.open(&registry.log_checkpoint().await?)?;
+        if take(registry, log, kept, &seen).await? {
+            return Ok(seen);
+        }
+    }
+}
+
+/// Demands that a checkpoint that was fetched continues the last one that was kept, and keeps
+/// it. Needs the network. `false` if somebody else has kept another meanwhile.
+///
+/// # Errors
+/// As [`advance`].
+pub async fn take(
+    registry: &Registry,
+    log: &LogKeys,
+    kept: &Checkpoints,
+    seen: &SignedCheckpoint,
+) -> Result<bool, LogError> {
     let last = kept.last(log)?;
     let old = last.as_ref().map_or(0, |last| last.checkpoint().size);
-    let proof = between(registry, old, &seen).await?;
-    kept.advance(log, &seen, &proof)?;
-    Ok(seen)
+    let proof = between(registry, old, seen).await?;
+    kept.advance(log, last.as_ref(), seen, &proof)
 }
 
 /// Demands that a checkpoint that came with a proof is of the same log as the last one that

@@ -17,7 +17,7 @@ pub use self::{
     checkpoints::Checkpoints,
     confirm::confirm,
     fault::{LogError, LogFault},
-    fetch::{advance, check_earlier},
+    fetch::{advance, check_earlier, take},
     inclusion::{Asked, Included, check_inclusion},
     keys::LogKeys,
     replay::{Visit, replay, same_tiles},

@@ -12,6 +12,7 @@ mod keyless;
 mod keys;
 mod liar;
 mod lies;
+mod log;
 mod mirror;
 mod oci_client;
 mod packing;

@@ -112,6 +112,11 @@ impl Publisher {
         answer.bytes().await.expect("a body").to_vec()
     }
 
+    async fn tags(&self) -> BTreeSet<String> {
+        let tags = self.json(&format!("/v2/{NAME}/tags/list")).await;
+        serde_json::from_value(tags["tags"].clone()).expect("tags")
+    }
+
     pub(crate) async fn json(&self, path: &str) -> Value {
         serde_json::from_slice(&self.bytes(path).await).expect("JSON")
     }
@@ -230,8 +235,7 @@ async fn killed_at_random_points_of_a_push() {
             versions.is_superset(&acknowledged),
             "kill {kill}: an acknowledged version is gone"
         );
-        let tags = reader.json(&format!("/v2/{NAME}/tags/list")).await;
-        let tags: BTreeSet<String> = serde_json::from_value(tags["tags"].clone()).expect("tags");
+        let tags = reader.tags().await;
         assert_eq!(tags, versions, "kill {kill} after {moment:?}");
         let newest = format!("1.0.{kill}");
         if tags.contains(&newest) {

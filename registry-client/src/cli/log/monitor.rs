@@ -19,7 +19,7 @@ use crate::{
         session::Session,
     },
     file,
-    log::{Checkpoints, replay},
+    log::{Checkpoints, replay, take},
 };
 
 /// Largest file of expected entries, in bytes.
@@ -143,7 +143,7 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
         session.say(format!("entry {index} cannot be read here: {error}"));
     }
     // Told once: the next run begins behind what was shown.
-    own.advance_replayed(&keys, &head)?;
+    take(&registry, &keys, &own, &head).await?;
     if surprises.is_empty() {
         Ok(())
     } else {

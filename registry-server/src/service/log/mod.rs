@@ -10,6 +10,7 @@
 //! they are public. A log that hid them behind hashes would also hide from a publisher what is
 //! done in its name.
 
+mod ask;
 mod attach;
 mod read;
 mod sequence;
@@ -98,6 +99,9 @@ pub enum LogError {
     /// A cosignature does not fit.
     #[error("cosignature refused: {0}")]
     Cosignature(NoteError),
+    /// A witness did not cosign.
+    #[error("witness `{name}`: {reason}")]
+    Witness { name: String, reason: String },
     /// Nobody cosigned whose key is known.
     #[error(
         "no cosignature is by a witness that this registry knows; `--publish-log-witness` names them"
@@ -244,7 +248,8 @@ pub async fn settle(app: &App) -> bool {
 pub async fn run(app: &App) -> Result<(), ServiceError> {
     let mine = app.log.asked.fetch_add(1, SeqCst) + 1;
     catch_up(app, mine).await?;
-    attach::attach_rest(app).await
+    attach::attach_rest(app).await?;
+    ask::ask_all(app).await
 }
 
 /// Whoever comes first extends the log for all that have asked meanwhile: a batch is what

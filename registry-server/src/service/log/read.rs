@@ -106,7 +106,8 @@ pub async fn detail(app: &App) -> Result<LogDetail, ServiceError> {
     let signed = checkpoint(app).await?;
     let Checkpoint { origin, size, root } = signed.checkpoint().clone();
     let mut witnesses = Vec::new();
-    for key in &app.config.publish_log.publish_log_witness {
+    let known = &app.config.publish_log.publish_log_witness;
+    for key in known.iter().map(|witness| &witness.key) {
         let seen = store::log::last_cosigned(&app.db, key.name()).await?;
         witnesses.push(LogWitness {
             key: key.to_string(),

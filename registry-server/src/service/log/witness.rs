@@ -32,7 +32,8 @@ pub async fn cosign(app: &App, note: &[u8]) -> Result<usize, ServiceError> {
         return Err(LogError::Forked { size, root }.into());
     }
     let mut lines = Vec::new();
-    for key in &app.config.publish_log.publish_log_witness {
+    let witnesses = &app.config.publish_log.publish_log_witness;
+    for key in witnesses.iter().map(|witness| &witness.key) {
         match signed.note().verify(key) {
             Ok(_) => lines.extend(
                 signed

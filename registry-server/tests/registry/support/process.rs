@@ -95,13 +95,15 @@ pub(crate) fn run(data: &Path, arguments: &[&str]) -> Output {
         .expect("the program runs")
 }
 
-/// Demands that `fsck` finds nothing.
+/// Demands that `fsck` finds nothing, and that the publish log is whole.
 pub(crate) fn demand_clean(data: &Path, options: &[&str]) {
-    let output = run(data, &[&["fsck", "--json"], options].concat());
-    assert!(
-        output.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    for verb in [&["fsck", "--json"], &["log", "verify"]] {
+        let output = run(data, &[&verb[..], options].concat());
+        assert!(
+            output.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
 }
