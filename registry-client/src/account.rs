@@ -182,6 +182,7 @@ impl Registry {
     ) -> Result<NamespaceDetail, RegistryError> {
         let body = NamespaceChange {
             visibility: Some(visibility),
+            threshold: None,
         };
         let path = ["namespaces", namespace.as_str()];
         let what = format!("namespace `{namespace}`");

@@ -12,9 +12,11 @@ pub mod catalogue;
 pub mod copy;
 pub mod explain;
 pub mod federation;
+pub mod identity;
 pub mod layout;
 pub mod log;
 pub mod oci;
+pub mod ownership;
 pub mod pull;
 pub mod registry;
 pub mod review;
@@ -22,6 +24,8 @@ pub mod source;
 pub mod storage;
 pub mod trust;
 pub mod verify;
+#[cfg(feature = "cli")]
+pub mod vouch;
 
 mod file;
 pub mod memory;

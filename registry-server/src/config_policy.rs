@@ -40,6 +40,25 @@ pub struct PolicyOptions {
         value_parser = clap::value_parser!(u32).range(1..=720)
     )]
     pub pending_hours: u32,
+    /// Days for which a namespace's domain or account counts as its own after that was last
+    /// seen
+    #[arg(
+        long,
+        env = "BPFPKG_SERVER_PROOF_DAYS",
+        value_name = "DAYS",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u32).range(1..=365)
+    )]
+    pub proof_days: u32,
+    /// Hours between the acceptance of a namespace's transfer and the transfer
+    #[arg(
+        long,
+        env = "BPFPKG_SERVER_TRANSFER_HOURS",
+        value_name = "HOURS",
+        default_value_t = 72,
+        value_parser = clap::value_parser!(u32).range(1..=720)
+    )]
+    pub transfer_hours: u32,
 }
 
 fn policy(word: &str) -> Policy {

@@ -30,6 +30,7 @@ use crate::{
         document_key::DocumentKey,
         log::{self, Log},
         mirror::Remotes,
+        names,
         oidc::Providers,
         outbound::{Outbound, SystemLookup},
         start as first,
@@ -204,6 +205,7 @@ pub async fn open(
     let index = Index::open(&config.data.join("index")).map_err(ServiceError::from)?;
     let app = assemble(config, addr, clock, random, index).await?;
     catalogue::reconcile(&app).await?;
+    names::write_down(&app).await?;
     // What a crash kept from being logged.
     log::settle(&app).await;
     let admin_token = first_token(&app).await?;

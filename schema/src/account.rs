@@ -310,4 +310,7 @@ pub struct NamespaceChange {
     /// Who may read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<crate::api::Visibility>,
+    /// How many of its identities must sign a version of a public registry, 1 to 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<u64>,
 }

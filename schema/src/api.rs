@@ -6,13 +6,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::identity::Identity;
 use crate::manifest::PackageManifest;
 use crate::name::{Namespace, PackageName};
+use crate::namespace_identity::{Epoch, IdentityRevocation};
 use crate::notice::Notice;
 use crate::profile::{Finding, ObjectProfile};
 use crate::reference::Reference;
 use crate::review::Pending;
 use crate::signature::Fingerprint;
+use crate::trust_level::TrustLevel;
 use crate::version::Version;
 
 /// Media type of [`Problem`].
@@ -44,7 +47,9 @@ pub enum SignatureState {
     Unsigned,
     /// Signed by a key that the namespace has not registered.
     UnknownKey,
-    /// Signed by a key that the namespace has registered.
+    /// Signed by an identity that the namespace has revoked.
+    Revoked,
+    /// Signed by an identity that the namespace has registered.
     Signed,
 }
 
@@ -130,6 +135,9 @@ pub struct PackageDetail {
     pub summary: PackageSummary,
     /// Its versions, highest first.
     pub versions: Vec<VersionSummary>,
+    /// Its signer epochs, the first one first; stars count for the last.
+    #[serde(default)]
+    pub epochs: Vec<Epoch>,
 }
 
 /// A version in a list.
@@ -177,8 +185,27 @@ pub struct VersionDetail {
     /// README in Markdown; empty if there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub readme: String,
-    /// Stars of the package.
+    /// Stars of the package in its signer epoch.
     pub stars: u64,
+    /// Of those, the ones that were given on this version.
+    #[serde(default)]
+    pub version_stars: u64,
+    /// Stars that were earned under earlier signers, and count nothing.
+    #[serde(default)]
+    pub former_stars: u64,
+    /// The signer epoch of the package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
+    /// How far the version can be trusted, worked out from signatures, identities and the
+    /// log.
+    #[serde(default)]
+    pub level: TrustLevel,
+    /// Why it is not higher, or what it rests on, a sentence each.
+    #[serde(default)]
+    pub level_reasons: Vec<String>,
+    /// What the package's name is like, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub name_notes: Vec<String>,
     /// Where its objects are, `host/repository`, if they are in another registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
@@ -202,6 +229,12 @@ pub struct TargetProfile {
 pub struct Signature {
     /// The key it was made with; none if it names none and no registered key fits.
     pub key: Option<Fingerprint>,
+    /// The identity of the namespace that made it, if it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<Identity>,
+    /// Why it does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Whether the namespace has registered that key and the signature fits.
     pub registered: bool,
     /// When the registry received it.
@@ -241,6 +274,13 @@ pub struct NamespaceDetail {
     pub created_at: DateTime<Utc>,
     /// How many packages it has.
     pub packages: u64,
+    /// How many of its identities must sign a version of a public registry.
+    #[serde(default = "one")]
+    pub threshold: u64,
+}
+
+const fn one() -> u64 {
+    1
 }
 
 /// Registers a key for a namespace.
@@ -264,6 +304,9 @@ pub struct NamespaceKey {
     pub registered_by: String,
     /// How many versions of the namespace it signed.
     pub versions_signed: u64,
+    /// That it signs no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<IdentityRevocation>,
 }
 
 /// Withdraws a version.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use registry_schema::{
     Reference,
     api::{Deprecation, PackageDetail, VersionDetail},
+    namespace_identity::Epoch,
     reference::Selector,
 };
 
@@ -72,6 +73,7 @@ fn show_package(detail: &PackageDetail) -> Result<(), Failure> {
         ("programs", package.program_types.join(", ")),
         ("pulls", package.pulls.to_string()),
         ("stars", package.stars.to_string()),
+        ("signers", epoch(detail.epochs.last())),
     ])?;
     if let Some(advice) = &package.deprecated {
         output::line(format!("\n{}", deprecated(advice)))?;
@@ -81,7 +83,9 @@ fn show_package(detail: &PackageDetail) -> Result<(), Failure> {
         .versions
         .iter()
         .map(|version| {
-            let state = if version.yanked {
+            let state = if version.pending.is_some() {
+                "waits"
+            } else if version.yanked {
                 "yanked"
             } else if version.deprecated.is_some() {
                 "deprecated"
@@ -102,6 +106,21 @@ fn show_package(detail: &PackageDetail) -> Result<(), Failure> {
     )?)
 }
 
+/// Who vouches for a package, and since when.
+fn epoch(epoch: Option<&Epoch>) -> String {
+    let Some(epoch) = epoch else {
+        return "nobody".to_owned();
+    };
+    let signers: Vec<_> = epoch.signers.iter().map(ToString::to_string).collect();
+    let signers = if signers.is_empty() {
+        "nobody".to_owned()
+    } else {
+        signers.join(", ")
+    };
+    let since = epoch.began_at.format("%Y-%m-%d");
+    format!("{signers} since {since} (epoch {})", epoch.number)
+}
+
 fn deprecated(advice: &Deprecation) -> String {
     let message = &advice.message;
     match &advice.replacement {
@@ -110,28 +129,44 @@ fn deprecated(advice: &Deprecation) -> String {
     }
 }
 
-fn show_version(detail: &VersionDetail) -> Result<(), Failure> {
-    let package = &detail.manifest.package;
+fn stars(detail: &VersionDetail) -> String {
+    let (stars, here) = (detail.stars, detail.version_stars);
+    match detail.former_stars {
+        0 => format!("{stars}, {here} on this version"),
+        former => format!(
+            "{stars}, {here} on this version ({former} earned under earlier signers, which count nothing)"
+        ),
+    }
+}
+
+/// Who signed a version, and whose signature does not count.
+fn signers(detail: &VersionDetail) -> String {
     let signers: BTreeSet<_> = detail
         .signatures
         .iter()
         .map(|signature| {
-            let key = signature.key.map_or_else(
-                || "a key it does not name".to_owned(),
-                |key| key.to_string(),
-            );
-            if signature.registered {
-                key
-            } else {
-                format!("{key} (not registered)")
+            let key = match (signature.key, &signature.signer) {
+                (Some(key), _) => key.to_string(),
+                (None, Some(signer)) => signer.to_string(),
+                (None, None) => "a key it does not name".to_owned(),
+            };
+            match &signature.reason {
+                _ if signature.registered => key,
+                Some(reason) => format!("{key} ({reason})"),
+                None => format!("{key} (not registered)"),
             }
         })
         .collect();
-    let signed = if signers.is_empty() {
+    if signers.is_empty() {
         "nobody".to_owned()
     } else {
         signers.into_iter().collect::<Vec<_>>().join(", ")
-    };
+    }
+}
+
+fn show_version(detail: &VersionDetail) -> Result<(), Failure> {
+    let package = &detail.manifest.package;
+    let signed = signers(detail);
     let place = detail.place.as_ref();
     let size = format!("{} bytes", detail.size);
     output::fields(&[
@@ -149,6 +184,11 @@ fn show_version(detail: &VersionDetail) -> Result<(), Failure> {
                 .to_string(),
         ),
         ("signed by", signed),
+        (
+            "trust level",
+            format!("{}: {}", detail.level, detail.level_reasons.join("; ")),
+        ),
+        ("signers", epoch(detail.epoch.as_ref())),
         ("licence", package.license.clone()),
         (
             "source",
@@ -163,8 +203,15 @@ fn show_version(detail: &VersionDetail) -> Result<(), Failure> {
             place.map_or_else(|| size.clone(), |place| format!("{size}, kept at {place}")),
         ),
         ("pulls", detail.summary.pulls.to_string()),
-        ("stars", detail.stars.to_string()),
+        ("stars", stars(detail)),
     ])?;
+    if let Some(pending) = &detail.summary.pending {
+        let signed = pending.signers.len();
+        output::line(format!(
+            "\nwaits: {signed} of {} signatures; only publishers and reviewers see it",
+            pending.threshold
+        ))?;
+    }
     if detail.summary.yanked {
         let reason = detail.summary.yank_reason.as_ref();
         let reason = reason.map_or("no reason is known", |reason| reason.as_str());

@@ -12,13 +12,13 @@ use registry_schema::{
 
 use super::{
     failure::Failure,
-    federation, member,
+    federation, identity, member,
     output::{self, Format, FormatArg},
-    publisher,
+    ownership, publisher,
     session::Session,
     storage,
 };
-use crate::{build::BuildError, file};
+use crate::{build::BuildError, file, registry::Registry};
 
 /// Create namespaces; say who belongs to them, and whose keys may sign
 #[derive(Debug, Subcommand)]
@@ -39,6 +39,22 @@ pub(super) enum Command {
     /// Register, list and take back public keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Let people and jobs sign on an issuer's word
+    #[command(subcommand)]
+    Identity(identity::IdentityCommand),
+    /// Hand a namespace over to another account
+    #[command(subcommand)]
+    Transfer(ownership::TransferCommand),
+    /// Show who stands behind a namespace
+    #[command(subcommand)]
+    Proof(ownership::ProofCommand),
+    /// Set how many identities must sign a version of a public registry
+    Threshold {
+        /// The namespace
+        name: Namespace,
+        /// 1 to 16
+        number: u64,
+    },
     Mirror(federation::MirrorArgs),
     Foreign(federation::ForeignArgs),
     #[command(subcommand)]
@@ -91,6 +107,8 @@ pub(super) enum KeyCommand {
         /// The key, `SHA256:…`
         fingerprint: Fingerprint,
     },
+    Rotate(identity::RotateArgs),
+    Revoke(identity::RevokeArgs),
 }
 
 /// Who may read a namespace
@@ -144,6 +162,17 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<(), Failu
                 .collect();
             output::table(&["NAMESPACE", "VISIBILITY", "PACKAGES"], &rows)?;
         }
+        Command::Identity(command) => return identity::run(command, &registry, session).await,
+        Command::Transfer(command) => {
+            return ownership::transfer(command, &registry, session).await;
+        }
+        Command::Proof(command) => return ownership::proof(command, &registry, session).await,
+        Command::Threshold { name, number } => {
+            let changed = registry.set_threshold(&name, number).await?;
+            let number = changed.threshold;
+            session.say(format!("{number} must sign a version of namespace {name}"));
+        }
+        Command::Key(command) => return key(command, &registry, session).await,
         Command::Mirror(args) => federation::mirror(&args, &registry).await?,
         Command::Foreign(args) => federation::foreign(&args, session, &registry).await?,
         Command::Webhook(command) => federation::webhook(&command, session, &registry).await?,
@@ -158,7 +187,15 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<(), Failu
             registry.delete_namespace(&name).await?;
             session.say(format!("namespace {name} is gone, and its name with it"));
         }
-        Command::Key(KeyCommand::Add { namespace, file }) => {
+    }
+    Ok(())
+}
+
+async fn key(command: KeyCommand, registry: &Registry, session: &Session) -> Result<(), Failure> {
+    match command {
+        KeyCommand::Rotate(args) => return identity::rotate(args, registry, session).await,
+        KeyCommand::Revoke(args) => return identity::revoke(args, registry, session).await,
+        KeyCommand::Add { namespace, file } => {
             let added = registry
                 .add_key(&namespace, &read_public_key(&file)?.to_pem())
                 .await?;
@@ -167,20 +204,20 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<(), Failu
                 added.fingerprint
             ));
         }
-        Command::Key(KeyCommand::List { namespace, format }) => {
+        KeyCommand::List { namespace, format } => {
             let keys = registry.keys(&namespace).await?;
             if format.output == Format::Json {
                 return Ok(output::json(&keys)?);
             }
             output::table(
-                &["FINGERPRINT", "SINCE", "BY", "VERSIONS SIGNED"],
+                &["FINGERPRINT", "SINCE", "BY", "VERSIONS SIGNED", "STATE"],
                 &rows(&keys),
             )?;
         }
-        Command::Key(KeyCommand::Remove {
+        KeyCommand::Remove {
             namespace,
             fingerprint,
-        }) => {
+        } => {
             registry.remove_key(&namespace, &fingerprint).await?;
             session.say(format!(
                 "key {fingerprint} signs no more for namespace {namespace}"
@@ -199,6 +236,10 @@ fn rows(keys: &[NamespaceKey]) -> Vec<Vec<String>> {
                 key.registered_at.format("%Y-%m-%d").to_string(),
                 key.registered_by.clone(),
                 key.versions_signed.to_string(),
+                key.revoked
+                    .as_ref()
+                    .map(identity::state)
+                    .unwrap_or_default(),
             ]
         })
         .collect()

@@ -147,6 +147,7 @@ pub(super) const fn signature(state: SignatureState) -> &'static str {
     match state {
         SignatureState::Unsigned => "unsigned",
         SignatureState::UnknownKey => "unknown key",
+        SignatureState::Revoked => "revoked",
         SignatureState::Signed => "signed",
     }
 }

@@ -25,8 +25,8 @@ use crate::{
     app::App,
     blob::BlobError,
     service::{
-        ServiceError, document::DocumentError, log::LogError, mirror::UpstreamError,
-        webhook::WebhookError,
+        ServiceError, document::DocumentError, identity::IdentityError, log::LogError,
+        mirror::UpstreamError, webhook::WebhookError,
     },
     store::StoreError,
 };
@@ -161,6 +161,7 @@ fn status(error: &ServiceError) -> StatusCode {
         | E::UploadUnknown(_)
         | E::ManifestUnknown { .. } => StatusCode::NOT_FOUND,
         E::NamespaceTaken(_)
+        | E::NameLooksLike { .. }
         | E::NamespaceUsed(_)
         | E::AccountTaken(_)
         | E::LastAdministrator(_)
@@ -182,6 +183,7 @@ fn status(error: &ServiceError) -> StatusCode {
             WebhookError::TooMany(_) => StatusCode::CONFLICT,
             WebhookError::Outbound(_) | WebhookError::Event(_) => StatusCode::BAD_REQUEST,
         },
+        E::Publisher(error) => status_of_identity(error),
         E::Offset { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
         E::Document(DocumentError::TooLarge) | E::Quota { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         E::Name(_)
@@ -213,6 +215,32 @@ const fn status_of_log(error: &LogError) -> StatusCode {
         LogError::Forked { .. } => StatusCode::CONFLICT,
         LogError::NoWitness => StatusCode::FORBIDDEN,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+const fn status_of_identity(error: &IdentityError) -> StatusCode {
+    match error {
+        IdentityError::Unknown { .. }
+        | IdentityError::NoProof(_)
+        | IdentityError::NoTransfer(_) => StatusCode::NOT_FOUND,
+        IdentityError::Stranger(_)
+        | IdentityError::Revoked(_)
+        | IdentityError::TooMany(_)
+        | IdentityError::TransferOpen(_) => StatusCode::CONFLICT,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+const fn code_of_identity(error: &IdentityError) -> &'static str {
+    match error {
+        IdentityError::Unknown { .. } => "identity-unknown",
+        IdentityError::Revoked(_) => "identity-revoked",
+        IdentityError::Domain { .. } | IdentityError::NoProof(_) => "proof-invalid",
+        IdentityError::TransferOpen(_) | IdentityError::NoTransfer(_) => "transfer",
+        IdentityError::Continuity(_) | IdentityError::Fault(_) | IdentityError::Stranger(_) => {
+            "continuity-invalid"
+        }
+        _ => "identity-invalid",
     }
 }
 
@@ -266,6 +294,7 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
         E::Name(_) | E::AccountName(_) => ("name-invalid", "NAME_INVALID"),
         E::Signature(_) => ("key-invalid", "UNSUPPORTED"),
         E::Identity(_) => ("identity-invalid", "UNSUPPORTED"),
+        E::Publisher(error) => (code_of_identity(error), "DENIED"),
         E::BadCredentials => (WRONG_CREDENTIALS, "UNAUTHORIZED"),
         E::Anonymous { .. } | E::Scope { .. } => ("unauthorized", "UNAUTHORIZED"),
         E::TooMany { .. } => ("too-many-requests", "TOOMANYREQUESTS"),
@@ -299,6 +328,7 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
         E::OwnPackage { .. } => ("own-package", "DENIED"),
         E::NamespaceUnknown(_) => ("namespace-unknown", "NAME_UNKNOWN"),
         E::NamespaceTaken(_) => ("namespace-taken", "DENIED"),
+        E::NameLooksLike { .. } => ("name-looks-alike", "DENIED"),
         E::KeyUnknown { .. } => ("key-unknown", "NAME_UNKNOWN"),
         E::RepositoryUnknown(_) => ("package-unknown", "NAME_UNKNOWN"),
         E::BlobUnknown { .. } => ("blob-unknown", "BLOB_UNKNOWN"),

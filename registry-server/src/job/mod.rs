@@ -6,6 +6,7 @@
 
 pub mod gc;
 pub mod log;
+pub mod ownership;
 pub mod pending;
 pub mod retention;
 pub mod revocation;
@@ -54,6 +55,7 @@ pub fn all(_app: &App) -> Vec<Job> {
         revocation::job(),
         log::job(),
         pending::job(),
+        ownership::job(),
     ]
 }
 

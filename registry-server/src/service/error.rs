@@ -14,6 +14,7 @@ use registry_schema::{
 
 use super::{
     document::DocumentError,
+    identity::IdentityError,
     log::LogError,
     mirror::UpstreamError,
     password::{LONGEST, SHORTEST},
@@ -58,6 +59,9 @@ pub enum ServiceError {
     /// A key or signature is malformed.
     #[error(transparent)]
     Signature(#[from] SignatureError),
+    /// An identity of a namespace is not changed as asked.
+    #[error(transparent)]
+    Publisher(Box<IdentityError>),
     /// A signer is malformed.
     #[error(transparent)]
     Identity(#[from] registry_schema::identity::IdentityError),
@@ -102,6 +106,12 @@ pub enum ServiceError {
     /// The namespace exists already.
     #[error("namespace `{0}` exists already; choose another name")]
     NamespaceTaken(String),
+    /// A name cannot be told from one that was given.
+    #[error(
+        "`{name}` cannot be told from {}; choose another name",
+        given.as_ref().map_or_else(|| "a name that was given already".to_owned(), |given| format!("`{given}`"))
+    )]
+    NameLooksLike { name: String, given: Option<String> },
     /// Nothing was ever pushed there.
     #[error("repository {0} is not known here")]
     RepositoryUnknown(RepositoryName),

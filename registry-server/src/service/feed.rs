@@ -23,13 +23,15 @@ pub enum Followed {
     Package(PackageName),
 }
 
-/// A version that was published.
+/// A version that was published, or a new signer epoch.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// The package.
     pub package: PackageName,
-    /// The version.
-    pub version: Version,
+    /// The version; none for an epoch.
+    pub version: Option<Version>,
+    /// The number of the epoch, for one.
+    pub epoch: Option<u32>,
     /// When.
     pub published_at: chrono::DateTime<chrono::Utc>,
     /// By whom.
@@ -38,7 +40,7 @@ pub struct Entry {
     pub summary: String,
 }
 
-/// The newest versions first.
+/// The newest first.
 ///
 /// # Errors
 /// [`ServiceError::NamespaceUnknown`] for who may not read the namespace, as if it did not
@@ -61,14 +63,29 @@ pub async fn latest(
         PackageManifest::from_json(config.as_bytes())
             .map_or_else(|_| String::new(), |manifest| manifest.package.summary)
     };
-    Ok(found
-        .into_iter()
-        .map(|entry| Entry {
-            summary: summary(&entry.config),
-            package: entry.package,
-            version: entry.version,
-            published_at: entry.published_at,
-            published_by: entry.published_by,
-        })
-        .collect())
+    let versions = found.into_iter().map(|entry| Entry {
+        summary: summary(&entry.config),
+        package: entry.package,
+        version: Some(entry.version),
+        epoch: None,
+        published_at: entry.published_at,
+        published_by: entry.published_by,
+    });
+    let epochs = store::feed::epochs(&app.db, &namespace, &package, ENTRIES).await?;
+    let epochs = epochs.into_iter().map(|epoch| Entry {
+        summary: match epoch.cause.as_str() {
+            "transfer" => "Its namespace was handed over; nothing that was earned before counts.",
+            _ => "Others sign it than before, whom those had not named; nothing that was earned before counts.",
+        }
+        .to_owned(),
+        package: epoch.package,
+        version: None,
+        epoch: Some(epoch.number),
+        published_at: epoch.began_at,
+        published_by: String::new(),
+    });
+    let mut entries: Vec<Entry> = versions.chain(epochs).collect();
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.published_at));
+    entries.truncate(usize::try_from(ENTRIES).unwrap_or(usize::MAX));
+    Ok(entries)
 }

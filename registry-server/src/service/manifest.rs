@@ -16,6 +16,7 @@ use super::{
     audit,
     cache::ManifestKey,
     document::{Document, DocumentError, MAX_MANIFEST},
+    epoch,
     lifecycle::{self, Pulled},
     log, pending,
     publish::{self, Committed},
@@ -100,14 +101,7 @@ pub async fn put(
     let publish = publish::prepare(app, caller, repository, &document, &digest, &new).await?;
     let signatures = signature::read_from(app, repository, &document, &new.tags).await?;
     let now = app.clock.now();
-    let manifest = Manifest {
-        digest: digest.clone(),
-        media_type: document.media_type.clone(),
-        artifact_type: document.artifact_type.clone(),
-        subject: document.subject.clone(),
-        annotations: document.annotations_json(),
-        body: new.body.into(),
-    };
+    let manifest = form(&document, &digest, new.body);
     let signs = !signatures.is_empty();
     let mut tx = app.db.begin().await?;
     store::repositories::insert(&mut tx, repository, now).await?;
@@ -138,6 +132,9 @@ pub async fn put(
     quota::check(&mut tx, repository.namespace()).await?;
     judged.extend((committed == Committed::Waits).then(|| digest.clone()));
     let decided = settle(app, &mut tx, caller, repository, &judged).await?;
+    if committed == Committed::Published || signs {
+        renew(app, &mut tx, caller, repository).await?;
+    }
     let mut waiting = None;
     if let Some(publish) = &publish {
         if committed == Committed::Published {
@@ -178,6 +175,33 @@ fn digest_of(new: &NewManifest) -> Result<Digest, ServiceError> {
         .check(&new.body)
         .map_err(ServiceError::ManifestDigest)?;
     Ok(digest.clone())
+}
+
+/// Works out anew who vouches for the repository's package, if it has one.
+async fn renew(
+    app: &App,
+    tx: &mut Tx,
+    caller: &Caller,
+    repository: &RepositoryName,
+) -> Result<(), ServiceError> {
+    if let Some(package) = repository.package()
+        && store::packages::exists(tx, &package).await?
+    {
+        epoch::renew(app, tx, caller, &package).await?;
+    }
+    Ok(())
+}
+
+/// The form in which a manifest is kept.
+fn form(document: &Document, digest: &Digest, body: Vec<u8>) -> Manifest {
+    Manifest {
+        digest: digest.clone(),
+        media_type: document.media_type.clone(),
+        artifact_type: document.artifact_type.clone(),
+        subject: document.subject.clone(),
+        annotations: document.annotations_json(),
+        body: body.into(),
+    }
 }
 
 /// Publishes what has waited for what arrived. Says whether anything was decided.

@@ -5,6 +5,7 @@ use registry_schema::{
     Namespace,
     account::{NamespaceChange, Role},
     api::{NamespaceDetail, NamespaceKey, Visibility},
+    lookalike::skeleton,
     scope::ScopeAction,
     signature::{Fingerprint, PublicKey},
     transparency::Change,
@@ -15,7 +16,9 @@ use serde_json::json;
 use super::{
     ServiceError,
     access::{self, Caller, Right},
-    audit, log,
+    audit,
+    identity::{self, IdentityError},
+    log, names,
 };
 use crate::{
     app::App,
@@ -43,12 +46,14 @@ pub async fn create(
             needed: format!("{name}/*:manage"),
         });
     }
-    if RESERVED.contains(&name.as_str()) {
+    let look = skeleton(name.as_str());
+    if RESERVED.iter().any(|reserved| skeleton(reserved) == look) {
         return Err(ServiceError::NamespaceTaken(name.to_string()));
     }
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     let word = word(visibility);
+    names::give_namespace(app, &mut tx, name).await?;
     if !store::namespaces::insert(&mut tx, name.as_str(), word, &account.name, now).await? {
         return Err(ServiceError::NamespaceTaken(name.to_string()));
     }
@@ -71,6 +76,7 @@ pub async fn create(
         visibility,
         created_at: now,
         packages: 0,
+        threshold: 1,
     })
 }
 
@@ -113,6 +119,9 @@ pub async fn change(
         tx.commit().await?;
         // What waited because nobody else could see the namespace.
         log::settle(app).await;
+    }
+    if let Some(threshold) = change.threshold {
+        identity::set_threshold(app, caller, name, threshold).await?;
     }
     get(app, caller, name).await
 }
@@ -191,6 +200,7 @@ fn detail(row: &store::namespaces::Namespace) -> Result<NamespaceDetail, Service
         visibility,
         created_at: row.created_at,
         packages,
+        threshold: u64::try_from(row.threshold).unwrap_or(1),
     })
 }
 
@@ -228,6 +238,7 @@ async fn evidence(app: &App, name: &Namespace, key: Key) -> Result<NamespaceKey,
         registered_at: key.added_at,
         registered_by: key.added_by,
         versions_signed,
+        revoked: identity::revoked(key.revoked_since, key.revocation, key.revocation_reason),
     })
 }
 
@@ -271,6 +282,9 @@ pub async fn add_key(
     }
     let keys = keys(app, caller, name).await?;
     let found = keys.into_iter().find(|key| key.fingerprint == fingerprint);
+    if found.as_ref().is_some_and(|key| key.revoked.is_some()) {
+        return Err(IdentityError::Revoked(fingerprint.into()).into());
+    }
     found.ok_or_else(|| ServiceError::KeyUnknown {
         namespace: name.to_string(),
         fingerprint,

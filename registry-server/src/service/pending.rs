@@ -13,7 +13,7 @@ use registry_schema::{
 };
 use serde_json::json;
 
-use super::{ServiceError, access::Caller, audit, log, record};
+use super::{ServiceError, access::Caller, audit, epoch, log, record};
 use crate::{
     app::App,
     store::{self, Tx, packages::NewVersion, pending::Waiting, reviews::Review},
@@ -26,12 +26,14 @@ pub(super) struct Decider<'a> {
     pub(super) reason: &'a str,
 }
 
-/// Lets a version wait. The repository is locked, and its tag was checked.
+/// Lets a version wait; `notes` are for its reviewer. The repository is locked, and its tag
+/// was checked.
 pub(super) async fn hold(
     app: &App,
     tx: &mut Tx,
     new: &NewVersion,
     source: Option<&str>,
+    notes: Vec<String>,
 ) -> Result<bool, ServiceError> {
     if store::pending::find_in(tx, &new.package, &new.version)
         .await?
@@ -42,7 +44,7 @@ pub(super) async fn hold(
     let waiting = Waiting {
         new: new.clone(),
         source: source.map(str::to_owned),
-        notes: Vec::new(),
+        notes,
         pushed_at: app.clock.now(),
         review_since: None,
     };
@@ -161,6 +163,7 @@ pub(super) async fn decide(
         }
         release(tx, new, now).await?;
         log::published(app, tx, &new.package, &new.version, &new.index_digest).await?;
+        epoch::renew(app, tx, caller, &new.package).await?;
         "version.publish"
     };
     audit::append(app, tx, caller, action, &subject(new), detail).await?;

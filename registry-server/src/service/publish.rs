@@ -24,7 +24,7 @@ use super::{
     access::Caller,
     document::{Descriptor, Document},
     manifest::NewManifest,
-    pending,
+    names, pending,
 };
 use crate::{
     app::App,
@@ -184,8 +184,9 @@ impl Publish {
         {
             return Ok(Committed::Known);
         }
+        let notes = names::give_package(app, tx, package).await?;
         if app.config.policy.is_public() {
-            if pending::hold(app, tx, &self.new, source).await? {
+            if pending::hold(app, tx, &self.new, source, notes).await? {
                 super::limit::publish(app, tx, &self.new.published_by).await?;
             }
             return Ok(Committed::Waits);

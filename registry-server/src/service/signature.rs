@@ -22,7 +22,7 @@ use registry_schema::{
     trust::policy::SignerPattern,
 };
 
-use super::{ServiceError, access::Caller, document::Document, log, pending};
+use super::{ServiceError, access::Caller, document::Document, epoch, log, pending};
 use crate::{
     app::App,
     blob::BlobError,
@@ -71,6 +71,11 @@ impl Bound {
             (Some(_), None) => one,
             _ => best,
         }))
+    }
+
+    /// The keys, revoked ones too.
+    pub(super) fn keys(&self) -> &[PublicKey] {
+        &self.keys
     }
 }
 
@@ -391,8 +396,13 @@ pub async fn review(
         }
     }
     let now = app.clock.now();
-    for package in store::signatures::packages(tx, namespace.as_str()).await? {
-        store::changes::append(tx, &package, now).await?;
+    let packages = store::signatures::packages(tx, namespace.as_str()).await?;
+    for package in &packages {
+        store::changes::append(tx, package, now).await?;
     }
-    pending::settle_namespace(app, tx, caller, namespace).await
+    pending::settle_namespace(app, tx, caller, namespace).await?;
+    for package in &packages {
+        epoch::renew(app, tx, caller, package).await?;
+    }
+    Ok(())
 }

@@ -48,7 +48,7 @@ struct ListedRow {
 
 const VERSIONS: &str = "select v.version, v.index_digest, v.published_at, v.yanked_at is not null as yanked, \
      v.yank_reason, d.message, d.replacement, d.deprecated_at, \
-     (select cast(max(case s.state when 'verified' then 2 when 'unknown_key' then 1 else 0 end) as bigint) \
+     (select cast(max(case s.state when 'verified' then 3 when 'revoked' then 2 when 'unknown_key' then 1 else 0 end) as bigint) \
       from signatures s where s.repository = v.package and s.subject = v.index_digest) as signature, \
      (select count(*) from pulls p where p.package = v.package and p.version = v.version) as pulls \
      from versions v left join deprecations d on d.package = v.package and d.version = v.version \
@@ -88,7 +88,8 @@ impl TryFrom<ListedRow> for ListedVersion {
             published_at: row.published_at,
             yanked: row.yanked,
             signature: match row.signature {
-                Some(2) => SignatureState::Signed,
+                Some(3) => SignatureState::Signed,
+                Some(2) => SignatureState::Revoked,
                 Some(1) => SignatureState::UnknownKey,
                 _ => SignatureState::Unsigned,
             },
@@ -216,9 +217,11 @@ pub async fn namespaces_of(db: &Db, account: &str) -> Result<Vec<String>, StoreE
     Ok(on!(Db, db, c => sqlx::query_scalar(NAMESPACES_OF).bind(account).fetch_all(c).await)?)
 }
 
-const STARS: &str = "select count(*) from stars where package = $1";
+// What was given before a signer epoch began was earned by others.
+const STARS: &str = "select count(*) from stars s where s.package = $1 \
+     and not exists (select 1 from epochs e where e.package = s.package and e.began_at > s.starred_at)";
 
-/// How many accounts starred a package.
+/// How many accounts starred a package in its signer epoch.
 ///
 /// # Errors
 /// [`StoreError::Statement`].
@@ -228,9 +231,10 @@ pub async fn stars(db: &Db, package: &PackageName) -> Result<u64, StoreError> {
     Ok(uncount(number))
 }
 
-const STARRED: &str = "select count(*) from stars where package = $1 and account = $2";
+const STARRED: &str = "select count(*) from stars s where s.package = $1 and s.account = $2 \
+     and not exists (select 1 from epochs e where e.package = s.package and e.began_at > s.starred_at)";
 
-/// Whether an account starred a package.
+/// Whether an account starred a package in its signer epoch.
 ///
 /// # Errors
 /// [`StoreError::Statement`].
@@ -240,10 +244,12 @@ pub async fn starred(db: &Db, package: &PackageName, account: &str) -> Result<bo
     Ok(number > 0)
 }
 
-const STAR: &str =
-    "insert into stars (package, account, starred_at) values ($1, $2, $3) on conflict do nothing";
+const STAR: &str = "insert into stars (package, account, starred_at, version) values ($1, $2, $3, $4) \
+     on conflict (package, account) do update set starred_at = excluded.starred_at, version = excluded.version \
+     where exists (select 1 from epochs e where e.package = stars.package and e.began_at > stars.starred_at)";
 
-/// Gives a package the account's one star; `false` if it has it already.
+/// Gives a package the account's one star, on a version; `false` if it has it already in this
+/// signer epoch.
 ///
 /// # Errors
 /// [`StoreError::Statement`], also if there is no such package or account.
@@ -251,9 +257,11 @@ pub async fn star(
     tx: &mut Tx,
     package: &PackageName,
     account: &str,
+    version: &Version,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let rows = on!(Tx, tx, c => sqlx::query(STAR).bind(package.to_string()).bind(account).bind(now)
+        .bind(version.to_string())
         .execute(&mut **c).await.map(|done| done.rows_affected()))?;
     Ok(rows > 0)
 }

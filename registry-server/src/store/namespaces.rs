@@ -17,6 +17,8 @@ pub struct Namespace {
     pub created_at: DateTime<Utc>,
     /// How many packages it has.
     pub packages: i64,
+    /// How many identities must sign a version.
+    pub threshold: i64,
 }
 
 /// A public key of a namespace.
@@ -57,7 +59,7 @@ pub async fn insert(
     Ok(rows > 0)
 }
 
-const FIND: &str = "select n.name, n.visibility, n.created_at, \
+const FIND: &str = "select n.name, n.visibility, n.created_at, n.threshold, \
      (select count(*) from packages p where p.namespace = n.name) as packages \
      from namespaces n where n.name = $1 and n.deleted_at is null";
 
@@ -69,7 +71,7 @@ pub async fn find(db: &Db, name: &str) -> Result<Option<Namespace>, StoreError> 
     Ok(on!(Db, db, c => sqlx::query_as(FIND).bind(name).fetch_optional(c).await)?)
 }
 
-const LIST: &str = "select n.name, n.visibility, n.created_at, \
+const LIST: &str = "select n.name, n.visibility, n.created_at, n.threshold, \
      (select count(*) from packages p where p.namespace = n.name) as packages \
      from namespaces n where n.deleted_at is null order by n.name";
 
@@ -143,6 +145,27 @@ pub async fn remove_key(
 ) -> Result<bool, StoreError> {
     let rows = on!(Tx, tx, c => sqlx::query(REMOVE_KEY).bind(namespace).bind(fingerprint).bind(now)
         .execute(&mut **c).await.map(|done| done.rows_affected()))?;
+    Ok(rows > 0)
+}
+
+const REVOKE_KEY: &str = "update namespace_keys set revocation = $3, revoked_since = $4, revocation_reason = $5 \
+     where namespace = $1 and fingerprint = $2 and removed_at is null \
+     and (revoked_since is null or ($3 = 'compromised' and (revocation = 'superseded' or revoked_since > $4)))";
+
+/// Revokes a key; `false` if there is none, or it was revoked more strictly.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn revoke_key(
+    tx: &mut Tx,
+    namespace: &str,
+    fingerprint: &str,
+    end: &str,
+    since: DateTime<Utc>,
+    note: &str,
+) -> Result<bool, StoreError> {
+    let rows = on!(Tx, tx, c => sqlx::query(REVOKE_KEY).bind(namespace).bind(fingerprint).bind(end)
+        .bind(since).bind(note).execute(&mut **c).await.map(|done| done.rows_affected()))?;
     Ok(rows > 0)
 }
 

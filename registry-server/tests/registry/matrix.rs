@@ -173,6 +173,85 @@ const ROWS: &[Row] = &[
     ),
     Row(
         "GET",
+        "/api/v1/namespaces/{namespace}/identities",
+        Viewer,
+        "pull",
+    ),
+    Row(
+        "POST",
+        "/api/v1/namespaces/{namespace}/identities",
+        Maintainer,
+        "manage",
+    ),
+    Row(
+        "DELETE",
+        "/api/v1/namespaces/{namespace}/identities/{identity}",
+        Maintainer,
+        "manage",
+    ),
+    Row(
+        "POST",
+        "/api/v1/namespaces/{namespace}/revocations",
+        Maintainer,
+        "manage",
+    ),
+    Row(
+        "GET",
+        "/api/v1/namespaces/{namespace}/continuity",
+        Viewer,
+        "pull",
+    ),
+    Row(
+        "POST",
+        "/api/v1/namespaces/{namespace}/continuity",
+        Maintainer,
+        "manage",
+    ),
+    Row(
+        "GET",
+        "/api/v1/namespaces/{namespace}/transfer",
+        Viewer,
+        "pull",
+    ),
+    Row(
+        "POST",
+        "/api/v1/namespaces/{namespace}/transfer",
+        Owner,
+        "manage",
+    ),
+    Row(
+        "DELETE",
+        "/api/v1/namespaces/{namespace}/transfer",
+        Owner,
+        "manage",
+    ),
+    Row(
+        "GET",
+        "/api/v1/namespaces/{namespace}/proofs",
+        Viewer,
+        "pull",
+    ),
+    Row(
+        "POST",
+        "/api/v1/namespaces/{namespace}/proofs",
+        Maintainer,
+        "manage",
+    ),
+    Row(
+        "DELETE",
+        "/api/v1/namespaces/{namespace}/proofs/{kind}/{subject}",
+        Maintainer,
+        "manage",
+    ),
+    // Only whom it was offered accepts; everybody else learns nothing.
+    Row(
+        "POST",
+        "/api/v1/namespaces/{namespace}/transfer/accept",
+        Account,
+        "accept",
+    ),
+    Row(
+        "GET",
         "/api/v1/namespaces/{namespace}/members",
         Member,
         "pull",
@@ -369,6 +448,13 @@ fn expected(row: &Row, actor: &Actor, private: bool) -> Outcome {
     let oci = path.starts_with("/v2");
     let anonymous = actor.role == Nothing;
     let administrator = actor.role == Administrator;
+    if *word == "accept" {
+        return if anonymous {
+            Outcome::Unauthorized
+        } else {
+            Outcome::Hidden
+        };
+    }
     let about = path.contains("NS") || path.contains("{namespace}");
     if !about {
         return match (anonymous, needs, word) {
@@ -437,6 +523,8 @@ fn filled(path: &str, namespace: &str, manifest: &Digest) -> String {
         ("{kind}", "dns"),
         ("{value}", "none"),
         ("{fingerprint}", &unregistered),
+        ("{subject}", "none"),
+        ("{identity}", "oidc:https%3A%2F%2Fnobody.example%23none"),
         ("MANIFEST", &manifest.to_string()),
         ("BLOB", &Digest::sha256(EMPTY).to_string()),
         ("ABSENT", &Digest::sha256(b"absent").to_string()),
@@ -462,6 +550,15 @@ fn body(method: &str, path: &str, content: &[u8]) -> Vec<u8> {
         ("PUT", path) if path.ends_with("/review") => json!({"approve": false, "reason": "x"}),
         ("PUT", path) if path.ends_with("/yank") => json!({"reason": "x"}),
         ("PUT", path) if path.ends_with("/deprecation") => json!({"message": "x"}),
+        ("POST", path) if path.ends_with("/identities") && path.contains("{namespace}") => {
+            json!({"identity": "oidc:https://nobody.example#x"})
+        }
+        ("POST", path) if path.ends_with("}/revocations") => {
+            json!({"identity": "oidc:https://nobody.example#none", "end": "superseded"})
+        }
+        ("POST", path) if path.ends_with("/continuity") => json!({"bundle": {}}),
+        ("POST", path) if path.ends_with("/transfer") => json!({"to": "nobody"}),
+        ("POST", path) if path.ends_with("/proofs") => json!({"domain": "not a domain"}),
         ("POST", path) if path.ends_with("/webhooks") => json!({"url": "ftp://x"}),
         ("POST", path) if path.ends_with("/foreign") => json!({"source": "x"}),
         ("PUT", path) if path.ends_with("/upstreams") => json!({"upstreams": []}),

@@ -34,7 +34,8 @@ pub(super) async fn add(
         ));
         keys.push(key);
     } else {
-        let registered = session.connect(host)?.keys(namespace).await?;
+        let mut registered = session.connect(host)?.keys(namespace).await?;
+        registered.retain(|key| key.revoked.is_none());
         session.say(format!("namespace {namespace} of {host}:"));
         for entry in &registered {
             let key = TrustedKey::new(host, namespace.clone(), &entry.pem, Some(now))?;

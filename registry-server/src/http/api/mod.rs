@@ -6,12 +6,14 @@ mod account;
 mod audit;
 mod body;
 mod certificate;
+mod identity;
 mod key;
 mod lifecycle;
 mod log;
 mod member;
 mod namespace;
 mod openapi;
+mod ownership;
 mod package;
 mod publisher;
 mod review;
@@ -72,6 +74,18 @@ fn described() -> OpenApiRouter<App> {
         ))
         .routes(routes!(key::list, key::add))
         .routes(routes!(key::remove))
+        .routes(routes!(identity::list, identity::add))
+        .routes(routes!(identity::remove))
+        .routes(routes!(identity::revoke))
+        .routes(routes!(identity::statements, identity::go_on))
+        .routes(routes!(
+            ownership::show,
+            ownership::offer,
+            ownership::cancel
+        ))
+        .routes(routes!(ownership::accept))
+        .routes(routes!(ownership::proofs, ownership::prove))
+        .routes(routes!(ownership::disprove))
         .routes(routes!(upstream::list, upstream::set))
         .routes(routes!(upstream::list_foreign))
         .routes(routes!(webhook::list, webhook::create))

@@ -80,18 +80,28 @@ fn atom(origin: &str, path: &str, title: &str, entries: &[Entry]) -> String {
     link(&mut text, "self", &format!("{origin}{path}"));
     link(&mut text, "alternate", &format!("{origin}/"));
     for entry in entries {
-        let place = format!("{origin}/packages/{}/{}", entry.package, entry.version);
+        let page = format!("{origin}/packages/{}", entry.package);
+        let (place, title, id) = match (&entry.version, entry.epoch) {
+            (Some(version), _) => {
+                let place = format!("{page}/{version}");
+                (place.clone(), format!("{} {version}", entry.package), place)
+            }
+            (None, number) => {
+                let id = format!("{page}#epoch-{}", number.unwrap_or_default());
+                (page, format!("{}: other signers", entry.package), id)
+            }
+        };
         text.push_str("<entry>\n");
-        element(
-            &mut text,
-            "title",
-            &format!("{} {}", entry.package, entry.version),
-        );
-        element(&mut text, "id", &place);
+        element(&mut text, "title", &title);
+        element(&mut text, "id", &id);
         element(&mut text, "updated", &moment(entry.published_at));
         link(&mut text, "alternate", &place);
         text.push_str("<author>");
-        element(&mut text, "name", &entry.published_by);
+        let author = match entry.published_by.as_str() {
+            "" => entry.package.namespace().as_str(),
+            author => author,
+        };
+        element(&mut text, "name", author);
         text.push_str("</author>\n");
         element(&mut text, "summary", &entry.summary);
         text.push_str("</entry>\n");

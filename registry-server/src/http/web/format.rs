@@ -70,6 +70,7 @@ impl From<SignatureState> for Mark {
     fn from(state: SignatureState) -> Self {
         match state {
             SignatureState::Signed => Self::new(Tone::Good, "signed"),
+            SignatureState::Revoked => Self::new(Tone::Bad, "revoked signer"),
             SignatureState::UnknownKey => Self::new(Tone::Care, "unknown key"),
             SignatureState::Unsigned => Self::new(Tone::Bad, "unsigned"),
         }

@@ -181,6 +181,7 @@ pub(super) fn signature_word(state: SignatureState) -> &'static str {
     match state {
         SignatureState::Unsigned => "unsigned",
         SignatureState::UnknownKey => "unknown-key",
+        SignatureState::Revoked => "revoked",
         SignatureState::Signed => "signed",
     }
 }

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::service::ServiceError;
 use crate::service::access::{self, Caller};
 use crate::service::visible::{self, View};
-use crate::service::{foreign, pending};
+use crate::service::{epoch, foreign, level, pending};
 use crate::store::catalogue::{ListedVersion, Object, Published};
 use crate::store::{self, StoreError};
 
@@ -35,6 +35,7 @@ pub async fn package(
     Ok(PackageDetail {
         summary: summary.ok_or(ServiceError::RepositoryUnknown(repository(name)?))?,
         versions: versions.into_iter().map(listed).collect(),
+        epochs: epoch::list(app, name).await?,
     })
 }
 
@@ -88,10 +89,11 @@ async fn versions(
             yanked: false,
             yank_reason: None,
             deprecated: None,
-            signature: match (has("verified"), has("unknown_key")) {
-                (true, _) => SignatureState::Signed,
-                (false, true) => SignatureState::UnknownKey,
-                (false, false) => SignatureState::Unsigned,
+            signature: match (has("verified"), has("revoked"), has("unknown_key")) {
+                (true, ..) => SignatureState::Signed,
+                (false, true, _) => SignatureState::Revoked,
+                (false, false, true) => SignatureState::UnknownKey,
+                (false, false, false) => SignatureState::Unsigned,
             },
             pulls: 0,
             pending: Some(pending),
@@ -181,15 +183,23 @@ pub(super) async fn detail(
         }
         None => String::new(),
     };
+    let stars = store::epochs::stars(&app.db, name, &listed.version).await?;
+    let (level, level_reasons) = level::of(app, name, &listed).await?;
     Ok(VersionDetail {
         name: name.clone(),
+        version_stars: stars.on_version,
+        former_stars: stars.before,
+        epoch: epoch::list(app, name).await?.pop(),
+        level,
+        level_reasons,
+        name_notes: store::names::notes(&app.db, name).await?,
         summary: self::listed(listed),
         manifest: manifest(&published)?,
         profiles,
         signatures: signatures.into_iter().map(signature).collect(),
         size: published.size_bytes,
         readme,
-        stars: store::catalogue::stars(&app.db, name).await?,
+        stars: stars.now,
         place,
     })
 }
@@ -225,7 +235,9 @@ fn signature(row: store::signatures::Signature) -> Signature {
         key: row
             .fingerprint
             .and_then(|fingerprint| fingerprint.parse().ok()),
+        signer: row.signer.and_then(|signer| signer.parse().ok()),
         registered: row.state == "verified",
+        reason: row.reason,
         received_at: row.seen_at,
     }
 }

@@ -4,7 +4,7 @@
 use registry_schema::PackageName;
 use registry_schema::api::Stars;
 
-use super::read::{demand_read, repository};
+use super::read::{demand_read, latest, repository};
 use crate::app::App;
 use crate::service::ServiceError;
 use crate::service::access::Caller;
@@ -27,6 +27,9 @@ pub async fn stars(app: &App, caller: &Caller, name: &PackageName) -> Result<Sta
 pub async fn give(app: &App, caller: &Caller, name: &PackageName) -> Result<Stars, ServiceError> {
     let account = caller.known(app)?;
     demand_known(app, caller, name).await?;
+    let versions = store::catalogue::versions(&app.db, name).await?;
+    let latest = latest(&versions).map(|listed| listed.version.clone());
+    let latest = latest.ok_or(ServiceError::RepositoryUnknown(repository(name)?))?;
     if store::namespaces::role(&app.db, name.namespace().as_str(), &account.name)
         .await?
         .is_some()
@@ -38,7 +41,7 @@ pub async fn give(app: &App, caller: &Caller, name: &PackageName) -> Result<Star
     }
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    if store::catalogue::star(&mut tx, name, &account.name, now).await? {
+    if store::catalogue::star(&mut tx, name, &account.name, &latest, now).await? {
         store::changes::append(&mut tx, name, now).await?;
         tx.commit().await?;
     }

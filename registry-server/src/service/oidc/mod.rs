@@ -17,7 +17,7 @@ use self::provider::Claims;
 use super::{
     ServiceError,
     access::{Account, Caller, Credential},
-    audit, publisher, token,
+    audit, proof, publisher, token,
 };
 use crate::{
     app::App,
@@ -106,7 +106,15 @@ pub async fn exchange(
     namespace: Option<&str>,
 ) -> Result<NewTokenAnswer, ServiceError> {
     let checked = check(app, text, namespace.unwrap_or_default()).await?;
-    give(app, checked, false).await
+    let named = namespace == Some(checked.publisher.namespace.as_str());
+    let (issuer, subject) = (checked.issuer.clone(), checked.subject.clone());
+    let given = give(app, checked, false).await?;
+    if let Some(namespace) = namespace.filter(|_| named) {
+        let mut tx = app.db.begin().await?;
+        proof::seen(app, &mut tx, namespace, &issuer, &subject).await?;
+        tx.commit().await?;
+    }
+    Ok(given)
 }
 
 async fn give(app: &App, checked: Checked, direct: bool) -> Result<NewTokenAnswer, ServiceError> {

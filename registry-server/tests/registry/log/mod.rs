@@ -109,6 +109,7 @@ pub(crate) async fn said(registry: &TestRegistry) -> Vec<String> {
 async fn show(registry: &TestRegistry, name: &Namespace, visibility: Visibility) {
     let change = NamespaceChange {
         visibility: Some(visibility),
+        threshold: None,
     };
     let changed = namespace::change(&registry.app, &administrator(), name, &change).await;
     changed.expect("changed");

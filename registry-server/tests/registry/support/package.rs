@@ -199,6 +199,14 @@ impl KeyPair {
         (bundle, manifest.to_string().into_bytes())
     }
 
+    /// A statement in a signed bundle.
+    pub(crate) fn attest(&self, statement: &[u8]) -> Value {
+        let message = signature::pre_authentication_encoding(signature::IN_TOTO, statement);
+        let signed = self.sign(&message);
+        let bundle = signature::bundle(&self.public.fingerprint(), statement, &signed);
+        serde_json::from_slice(&bundle).expect("JSON")
+    }
+
     /// The same for a `.sig` tag: payload and manifest.
     pub(crate) fn simple(&self, repository: &str, subject: &[u8]) -> (Vec<u8>, Vec<u8>) {
         let payload = signature::simple_signing(repository, &Digest::sha256(subject));

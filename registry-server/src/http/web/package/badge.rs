@@ -41,7 +41,12 @@ pub(super) fn badges(version: &VersionDetail, profile: Option<&ObjectProfile>) -
 fn signature(version: &VersionDetail) -> Badge {
     let namespace = version.name.namespace();
     match version.summary.signature {
-        SignatureState::Signed => badge(Tone::Good, "Signed", format!("by a key of {namespace}")),
+        SignatureState::Signed => badge(Tone::Good, "Signed", format!("by {namespace}")),
+        SignatureState::Revoked => badge(
+            Tone::Bad,
+            "Revoked",
+            format!("by an identity that {namespace} has revoked"),
+        ),
         SignatureState::UnknownKey => badge(
             Tone::Care,
             "Unknown key",

@@ -14,6 +14,7 @@ use registry_schema::Reference;
 use registry_schema::api::{
     Deprecation, NamespaceKey, PackageDetail, VersionDetail, VersionSummary,
 };
+use registry_schema::namespace_identity::{Epoch, EpochCause};
 use registry_schema::review::{Pending, Wait};
 
 use super::{
@@ -66,6 +67,11 @@ struct PackagePage {
     kernel: fact::Kernel,
     pulls: String,
     stars: String,
+    star_detail: Option<String>,
+    epoch: Option<EpochText>,
+    level: String,
+    level_reasons: Vec<String>,
+    name_notes: Vec<String>,
     /// Whether the visitor gave one.
     starred: bool,
     published: Moment,
@@ -144,6 +150,42 @@ impl Waits {
             notes: pending.notes.clone(),
         }
     }
+}
+
+/// Since when the same signers vouch for the package.
+struct EpochText {
+    title: String,
+    text: String,
+}
+
+impl EpochText {
+    fn new(epoch: &Epoch) -> Self {
+        let since = Moment::from(epoch.began_at).day;
+        let why = match epoch.cause {
+            EpochCause::First => "since it was first published",
+            EpochCause::Signer => "others sign it than before, who were not named by those",
+            EpochCause::Transfer => "its namespace was handed over",
+        };
+        Self {
+            title: format!("{}, since {since}", epoch.number),
+            text: why.to_owned(),
+        }
+    }
+}
+
+/// What stars there are besides those that count.
+fn star_detail(version: &VersionDetail) -> Option<String> {
+    let mut parts = Vec::new();
+    if version.stars > 0 {
+        parts.push(format!("{} on this version", version.version_stars));
+    }
+    if version.former_stars > 0 {
+        parts.push(format!(
+            "{} earned under earlier signers, which count nothing",
+            version.former_stars
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
 struct FindingRow {
@@ -260,6 +302,11 @@ impl PackagePage {
             kernel: fact::Kernel::new(manifest, profile),
             pulls: format::count(package.summary.pulls, "pull"),
             stars: format::count(version.stars, "star"),
+            star_detail: star_detail(version),
+            epoch: version.epoch.as_ref().map(EpochText::new),
+            level: format!("{} ({})", version.level, version.level.word()),
+            level_reasons: version.level_reasons.clone(),
+            name_notes: version.name_notes.clone(),
             starred: false,
             published: version.summary.published_at.into(),
             source: manifest.package.repository.as_deref().map(fact::Link::new),

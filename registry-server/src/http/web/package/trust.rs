@@ -25,13 +25,34 @@ impl Trust {
         match version.summary.signature {
             SignatureState::Signed => Self {
                 tone: Tone::Good,
-                title: format!("Signed by a key of {namespace}"),
+                title: if version
+                    .signatures
+                    .iter()
+                    .any(|one| one.registered && one.key.is_some())
+                {
+                    format!("Signed by a key of {namespace}")
+                } else {
+                    format!("Signed for {namespace} on an issuer’s word")
+                },
                 signers: distinct(version, true)
                     .map(|signature| known(signature, keys))
                     .collect(),
                 advice: format!(
                     "The registry says so; you need not believe it. Compare the fingerprint with one that {namespace} \
                      gave you elsewhere, pin it once, and every later pull is checked against it."
+                ),
+            },
+            SignatureState::Revoked => Self {
+                tone: Tone::Bad,
+                title: format!("Signed by an identity that {namespace} has revoked"),
+                signers: distinct(version, false).map(unknown).collect(),
+                advice: format!(
+                    "{} Nodes that follow the revocations of this registry refuse the package.",
+                    version
+                        .signatures
+                        .iter()
+                        .find_map(|signature| signature.reason.clone())
+                        .unwrap_or_default()
                 ),
             },
             SignatureState::UnknownKey => Self {
@@ -72,9 +93,11 @@ fn distinct(version: &VersionDetail, registered: bool) -> impl Iterator<Item = &
     all.iter()
         .enumerate()
         .filter_map(move |(place, signature)| {
-            let repeated = all[..place]
-                .iter()
-                .any(|one| one.key == signature.key && one.registered == registered);
+            let repeated = all[..place].iter().any(|one| {
+                one.key == signature.key
+                    && one.signer == signature.signer
+                    && one.registered == registered
+            });
             (signature.registered == registered && !repeated).then_some(signature)
         })
 }
@@ -108,8 +131,9 @@ fn unknown(signature: &Signature) -> Signer {
 }
 
 fn fingerprint(signature: &Signature) -> String {
-    signature.key.map_or_else(
-        || "The signature names no key".to_owned(),
-        |key| key.to_string(),
-    )
+    match (signature.key, &signature.signer) {
+        (Some(key), _) => key.to_string(),
+        (None, Some(signer)) => signer.to_string(),
+        (None, None) => "The signature names no key".to_owned(),
+    }
 }
