@@ -203,7 +203,7 @@ mod tests {
         }
         for (one, other) in [
             ("modern", "modem"),
-            ("f1lter", "flter"),
+            ("f1ow", "flow"),
             ("vvatch", "watch"),
             ("c0unter", "counter"),
             ("a-b", "a.b"),
