@@ -94,7 +94,7 @@ pub struct Foreign {
 }
 
 /// What can be told of.
-pub const EVENTS: [&str; 8] = [
+pub const EVENTS: [&str; 19] = [
     "version.publish",
     "version.yank",
     "version.unyank",
@@ -102,6 +102,17 @@ pub const EVENTS: [&str; 8] = [
     "version.undeprecate",
     "key.add",
     "key.remove",
+    "identity.add",
+    "identity.remove",
+    "identity.revoke",
+    "identity.continue",
+    "package.epoch",
+    "transfer.offer",
+    "transfer.accept",
+    "transfer.cancel",
+    "transfer.complete",
+    "version.refuse",
+    "version.expire",
     "webhook.test",
 ];
 

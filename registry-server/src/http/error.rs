@@ -226,7 +226,8 @@ const fn status_of_identity(error: &IdentityError) -> StatusCode {
         IdentityError::Stranger(_)
         | IdentityError::Revoked(_)
         | IdentityError::TooMany(_)
-        | IdentityError::TransferOpen(_) => StatusCode::CONFLICT,
+        | IdentityError::TransferOpen(_)
+        | IdentityError::Unbacked(_) => StatusCode::CONFLICT,
         _ => StatusCode::BAD_REQUEST,
     }
 }

@@ -65,6 +65,9 @@ pub enum IdentityError {
     /// The namespace does not know it.
     #[error("{0} may not sign for this namespace")]
     Stranger(Identity),
+    /// A version lost its signatures.
+    #[error("{0} was signed by an identity that was revoked; publish a higher version")]
+    Unbacked(String),
     /// A date lies ahead.
     #[error("{0} is yet to come; an identity is revoked from now or from a past date on")]
     Ahead(DateTime<Utc>),
@@ -404,6 +407,24 @@ async fn withdraw(
         log::say(app, tx, change).await?;
         let detail = json!({ "reason": reason });
         audit::append(app, tx, caller, "version.yank", &subject, detail).await?;
+    }
+    Ok(())
+}
+
+/// Demands that enough identities vouch for a version that a revoked one had signed.
+pub(super) async fn demand_backed(
+    tx: &mut Tx,
+    package: &PackageName,
+    version: &Version,
+) -> Result<(), ServiceError> {
+    let namespace = package.namespace().as_str();
+    let threshold = store::pending::threshold_in(tx, namespace).await?;
+    let unbacked = store::identities::unbacked(tx, namespace, threshold).await?;
+    if unbacked
+        .iter()
+        .any(|one| one.0 == *package && one.1 == *version)
+    {
+        return Err(IdentityError::Unbacked(format!("{package}:{version}")).into());
     }
     Ok(())
 }

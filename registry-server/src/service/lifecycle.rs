@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{
     ServiceError,
     access::{self, Action, Caller},
-    audit, log,
+    audit, identity, log,
 };
 use crate::{
     app::App,
@@ -58,6 +58,9 @@ pub async fn unyank(
 ) -> Result<(), ServiceError> {
     let mut change = Begun::begin(app, caller, package, Some(version)).await?;
     store::lifecycle::unyank(&mut change.tx, package, version).await?;
+    if app.config.policy.is_public() {
+        identity::demand_backed(&mut change.tx, package, version).await?;
+    }
     let said = Change::Unyank {
         package: package.clone(),
         version: version.clone(),

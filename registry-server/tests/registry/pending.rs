@@ -203,6 +203,8 @@ async fn inside(registry: &TestRegistry, packed: &Packed, signature: &Digest) {
             let named = path.starts_with("/v2/PKG/manifests/")
                 || path.starts_with("/v2/PKG/blobs/")
                 || path.contains("/versions/V")
+                || path.starts_with("/packages/PKG")
+                || path == "/api/v1/packages/PKG/star"
                 || path == "/api/v1/packages/PKG";
             if !named || path.ends_with("latest") {
                 continue;

@@ -412,6 +412,10 @@ async fn a_compromised_key_loses_what_it_signed_since() {
     );
     assert_eq!(after["yanked"], true);
     assert_eq!(latest().await, "1.0.0");
+    // Nobody takes that back.
+    let yank = "/api/v1/packages/demo/pass/versions/1.1.0/yank";
+    expect(registry.admin.delete(yank).await, 409).await;
+    assert_eq!(latest().await, "1.0.0");
     let page = registry.anonymous.get("/packages/demo/pass/1.1.0").await;
     let page = page.text().await.expect("a page");
     assert!(page.contains("Signed by an identity that demo has revoked"));

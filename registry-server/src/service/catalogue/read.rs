@@ -67,7 +67,7 @@ pub async fn version(
 
 /// All versions that the caller sees, highest first: also those that wait, for who may
 /// publish or review them.
-async fn versions(
+pub(super) async fn versions(
     app: &App,
     caller: &Caller,
     name: &PackageName,

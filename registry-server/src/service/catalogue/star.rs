@@ -4,7 +4,7 @@
 use registry_schema::PackageName;
 use registry_schema::api::Stars;
 
-use super::read::{demand_read, latest, repository};
+use super::read::{demand_read, latest, repository, versions};
 use crate::app::App;
 use crate::service::ServiceError;
 use crate::service::access::Caller;
@@ -15,7 +15,11 @@ use crate::store;
 /// # Errors
 /// [`ServiceError::RepositoryUnknown`], also if the caller may not read it.
 pub async fn stars(app: &App, caller: &Caller, name: &PackageName) -> Result<Stars, ServiceError> {
-    demand_known(app, caller, name).await?;
+    demand_read(app, caller, name).await?;
+    // Also of a package that only waits, for who sees it.
+    if versions(app, caller, name).await?.is_empty() {
+        return Err(ServiceError::RepositoryUnknown(repository(name)?));
+    }
     count(app, caller, name).await
 }
 
@@ -27,8 +31,8 @@ pub async fn stars(app: &App, caller: &Caller, name: &PackageName) -> Result<Sta
 pub async fn give(app: &App, caller: &Caller, name: &PackageName) -> Result<Stars, ServiceError> {
     let account = caller.known(app)?;
     demand_known(app, caller, name).await?;
-    let versions = store::catalogue::versions(&app.db, name).await?;
-    let latest = latest(&versions).map(|listed| listed.version.clone());
+    let published = store::catalogue::versions(&app.db, name).await?;
+    let latest = latest(&published).map(|listed| listed.version.clone());
     let latest = latest.ok_or(ServiceError::RepositoryUnknown(repository(name)?))?;
     if store::namespaces::role(&app.db, name.namespace().as_str(), &account.name)
         .await?
