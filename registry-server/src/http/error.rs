@@ -20,13 +20,17 @@ use registry_schema::{
 };
 use serde_json::json;
 
-use super::{layers::RequestId, web};
+use super::{
+    error_identity::{code_of_identity, status_of_identity},
+    layers::RequestId,
+    web,
+};
 use crate::{
     app::App,
     blob::BlobError,
     service::{
-        ServiceError, document::DocumentError, identity::IdentityError, log::LogError,
-        mirror::UpstreamError, webhook::WebhookError,
+        ServiceError, document::DocumentError, log::LogError, mirror::UpstreamError,
+        webhook::WebhookError,
     },
     store::StoreError,
 };
@@ -215,33 +219,6 @@ const fn status_of_log(error: &LogError) -> StatusCode {
         LogError::Forked { .. } => StatusCode::CONFLICT,
         LogError::NoWitness => StatusCode::FORBIDDEN,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
-
-const fn status_of_identity(error: &IdentityError) -> StatusCode {
-    match error {
-        IdentityError::Unknown { .. }
-        | IdentityError::NoProof(_)
-        | IdentityError::NoTransfer(_) => StatusCode::NOT_FOUND,
-        IdentityError::Stranger(_)
-        | IdentityError::Revoked(_)
-        | IdentityError::TooMany(_)
-        | IdentityError::TransferOpen(_)
-        | IdentityError::Unbacked(_) => StatusCode::CONFLICT,
-        _ => StatusCode::BAD_REQUEST,
-    }
-}
-
-const fn code_of_identity(error: &IdentityError) -> &'static str {
-    match error {
-        IdentityError::Unknown { .. } => "identity-unknown",
-        IdentityError::Revoked(_) => "identity-revoked",
-        IdentityError::Domain { .. } | IdentityError::NoProof(_) => "proof-invalid",
-        IdentityError::TransferOpen(_) | IdentityError::NoTransfer(_) => "transfer",
-        IdentityError::Continuity(_) | IdentityError::Fault(_) | IdentityError::Stranger(_) => {
-            "continuity-invalid"
-        }
-        _ => "identity-invalid",
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod error;
+mod error_identity;
 pub mod extract;
 pub mod health;
 pub mod layers;
