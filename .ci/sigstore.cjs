@@ -2,7 +2,8 @@
 // A Sigstore instance on the loopback interface, for tests: certificate authority (Fulcio),
 // logs (Rekor v1 and v2) and timestamp authority. The certificates and timestamps are made
 // by @sigstore/mock; the logs are Merkle trees of our own, whose entries have the bodies
-// that Rekor writes. It believes every identity token.
+// that Rekor writes. It believes every identity token. It is also an OIDC issuer that gives
+// jobs their tokens as GitHub Actions does.
 //
 //   NODE_PATH=… node .ci/sigstore.cjs FOLDER
 //
@@ -125,6 +126,31 @@ async function oldFulcio(fulcio, { publicKey }, token) {
   return { response: certificates.map((pem) => pem.trim()).join('\n') + '\n', contentType: 'application/pem-certificate-chain' };
 }
 
+// The issuer of a job's ID tokens. Who asks as `stranger` is a job of another repository.
+class Issuer {
+  constructor(url) {
+    this.url = url;
+    Object.assign(this, pair());
+  }
+
+  configuration() {
+    return { issuer: this.url, jwks_uri: `${this.url}/jwks`, id_token_signing_alg_values_supported: ['ES256'] };
+  }
+
+  keys() { return { keys: [{ ...this.publicKey.export({ format: 'jwk' }), kid: '1', alg: 'ES256', use: 'sig' }] }; }
+
+  token(audience, asker) {
+    const repository = asker === 'stranger' ? 'mallory/counter' : 'demo/counter';
+    const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const text = `${part({ alg: 'ES256', typ: 'JWT', kid: '1' })}.${part({
+      iss: this.url, aud: audience, sub: `repo:${repository}:environment:release`, repository, ref: 'refs/tags/v1',
+      environment: 'release', jti: crypto.randomUUID(), iat: seconds(), nbf: seconds(), exp: seconds() + 300,
+    })}`;
+    const signature = crypto.sign('sha256', text, { key: this.privateKey, dsaEncoding: 'ieee-p1363' });
+    return { value: `${text}.${signature.toString('base64url')}` };
+  }
+}
+
 // RFC 3161: the request is DER, its nonce comes back as it was, times are whole seconds.
 function timestamps(tsa) {
   const whole = tsa.tstInfo.bind(tsa);
@@ -171,10 +197,15 @@ async function main(folder) {
   const tsa = await initializeTSA(pair());
   const fulcio = fulcioHandler(ca, { strict: true });
   const stamp = timestamps(tsa);
-  let first, second;
+  let first, second, issuer;
   const answer = async (url, body, token) => {
     const skew = url.startsWith('/early/') ? -HOUR : url.startsWith('/late/') ? HOUR : 0;
-    switch (url.replace(/^\/(early|late)/, '')) {
+    const { pathname, searchParams } = new URL(url.replace(/^\/(early|late)/, ''), 'http://localhost');
+    const json = (value) => ({ statusCode: 200, response: JSON.stringify(value) });
+    switch (pathname) {
+      case '/.well-known/openid-configuration': return json(issuer.configuration());
+      case '/jwks': return json(issuer.keys());
+      case '/id-token': return json(issuer.token(searchParams.get('audience'), token));
       case '/api/v2/signingCert': return newFulcio(fulcio, JSON.parse(body), token);
       case '/api/v1/signingCert': return oldFulcio(fulcio, JSON.parse(body), token);
       case '/api/v1/log/entries': {
@@ -190,7 +221,7 @@ async function main(folder) {
     const parts = [];
     for await (const part of request) parts.push(part);
     let said;
-    try { said = await answer(request.url, Buffer.concat(parts), (request.headers.authorization || '').replace('Bearer ', '')); }
+    try { said = await answer(request.url, Buffer.concat(parts), (request.headers.authorization || '').replace(/^bearer /i, '')); }
     catch (error) { said = { statusCode: 400, response: String(error.stack) }; }
     response.writeHead(said.statusCode || 201, { 'content-type': said.contentType || 'application/json', ...said.headers });
     response.end(said.response);
@@ -198,6 +229,7 @@ async function main(folder) {
   server.listen(0, '127.0.0.1', () => {
     const { port } = server.address();
     const url = `http://127.0.0.1:${port}`;
+    issuer = new Issuer(url);
     first = new Log(`127.0.0.1:${port} - 1`);
     second = new Log('127.0.0.1', true);
     const trusted = path.join(folder, 'trusted_root.json');

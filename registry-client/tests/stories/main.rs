@@ -3,6 +3,7 @@
 
 mod accounts;
 mod archive;
+mod ci;
 mod copying;
 mod gate;
 mod home;
