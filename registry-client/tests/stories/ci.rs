@@ -12,7 +12,7 @@ use registry_client::{
     registry::{ConnectOptions, Registry},
     verify::signature::{Roots, judge},
 };
-use registry_schema::name::RepositoryName;
+use registry_schema::{Digest, name::RepositoryName};
 
 use crate::{instance::Instance, stage::Stage};
 
@@ -152,11 +152,8 @@ async fn the_workflow_publishes_what_it_built_and_signed() {
         ..ConnectOptions::default()
     };
     let registry = Registry::connect(&stage.host(), &options).expect("a registry");
-    let digest = registry
-        .digest_of(&repository, "0.1.0")
-        .await
-        .expect("an answer");
-    let digest = digest.expect("the version is published");
+    let index = registry.manifest(&repository, "0.1.0").await;
+    let digest = Digest::sha256(&index.expect("the version is published").bytes);
     let found = fetch_signatures(&registry, &repository, &digest)
         .await
         .expect("signatures");
