@@ -36,6 +36,9 @@ pub struct Config {
     /// What becomes of the programs when the daemon is told to stop.
     #[serde(default)]
     pub on_stop: OnStop,
+    /// What becomes of a program whose package is revoked while it runs.
+    #[serde(default)]
+    pub on_revoked: OnRevoked,
     /// Seconds between two looks at what is true, 1 to 3600.
     #[serde(default = "default_interval")]
     pub interval_seconds: u64,
@@ -70,6 +73,17 @@ pub enum OnStop {
     #[default]
     Keep,
     /// They are detached and removed.
+    Unload,
+}
+
+/// What becomes of a program that runs when its package is revoked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnRevoked {
+    /// It goes on, and is marked wherever it is shown.
+    #[default]
+    Flag,
+    /// It is taken out of its chain, or detached.
     Unload,
 }
 

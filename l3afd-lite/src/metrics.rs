@@ -205,6 +205,14 @@ impl<K: Kernel> Agent<K> {
                     &labels,
                     unsigned,
                 );
+                let help = "Whether the program's package was revoked";
+                page.add(
+                    "l3afd_lite_program_revoked",
+                    MetricKind::Gauge,
+                    help,
+                    &labels,
+                    u64::from(program.revoked.is_some()),
+                );
                 for (verdict, packets) in &program.ends {
                     let mut labels = labels.clone();
                     labels.push(("verdict", verdict));

@@ -11,6 +11,7 @@ mod settle;
 mod status;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,6 +44,7 @@ pub struct Agent<K> {
     packages: Mutex<BTreeMap<String, Arc<Package>>>,
     switched: Mutex<BTreeMap<Place, Instant>>,
     troubles: Mutex<BTreeMap<String, Trouble>>,
+    watch: Mutex<watch::Watch>,
     turn: tokio::sync::Mutex<()>,
     counters: Counters,
     started: Instant,
@@ -91,6 +93,7 @@ impl<K: Kernel> Agent<K> {
             packages: Mutex::default(),
             switched: Mutex::default(),
             troubles: Mutex::default(),
+            watch: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             counters: Counters::default(),
             started: Instant::now(),

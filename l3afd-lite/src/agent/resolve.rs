@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use registry_client::trust::TrustedRoot;
+use registry_client::trust::{TrustStore, TrustedRoot};
 use registry_client::verify::{Asked, Basis};
 use registry_schema::manifest::{ParameterValue, Program};
 use registry_schema::{Digest, Reference};
@@ -58,7 +58,8 @@ impl<K: Kernel> Agent<K> {
             asked: fetched.asked,
             basis,
         };
-        let verified = verify(&request)?;
+        let verified = verify(&request)
+            .inspect_err(|error| self.note_refusal(&request.fetched.digest(), error))?;
         if ask == Ask::Registry && fetched.stale.is_none() {
             self.fetcher.confirm_log(&request, &self.memory).await?;
         }
@@ -80,33 +81,38 @@ impl<K: Kernel> Agent<K> {
         Ok(package)
     }
 
+    /// Brings what is pinned of a registry up to date, as far as it can be reached; gives
+    /// what is trusted then.
+    pub(super) async fn refresh(&self, registry: &str) -> Result<TrustStore, AgentError> {
+        let mut trust = self.config.trust()?;
+        let refreshed = self
+            .fetcher
+            .refresh(registry, &mut trust, &self.memory)
+            .await;
+        for problem in refreshed.problems {
+            tracing::warn!(registry, "{problem}");
+        }
+        if refreshed.root.is_some()
+            && let Err(error) = self.config.keep_trust(&trust)
+        {
+            // It counts all the same; the next start will have to ask again.
+            tracing::warn!(registry, "the new trust root was not kept: {error}");
+        }
+        Ok(trust)
+    }
+
     /// What the decision about a package rests on. `last` is what was accepted for the same
     /// reference before.
-    async fn basis(
+    pub(super) async fn basis(
         &self,
         asked: &Asked,
         last: Option<Digest>,
         ask: Ask,
     ) -> Result<Basis, AgentError> {
-        let mut trust = self.config.trust()?;
-        if ask == Ask::Registry {
-            let refreshed = self
-                .fetcher
-                .refresh(&asked.registry, &mut trust, &self.memory)
-                .await;
-            for problem in refreshed.problems {
-                tracing::warn!(registry = asked.registry, "{problem}");
-            }
-            if refreshed.root.is_some()
-                && let Err(error) = self.config.keep_trust(&trust)
-            {
-                // It counts all the same; the next start will have to ask again.
-                tracing::warn!(
-                    registry = asked.registry,
-                    "the new trust root was not kept: {error}"
-                );
-            }
-        }
+        let trust = match ask {
+            Ask::Registry => self.refresh(&asked.registry).await?,
+            Ask::Kept => self.config.trust()?,
+        };
         let root = trust.root_of(&asked.registry).map(TrustedRoot::signed);
         let mut memory = self.memory.recall(&asked.registry, &asked.package, root)?;
         memory.installed = last;

@@ -81,7 +81,15 @@ impl<K: Kernel> Agent<K> {
         carry: bool,
     ) -> Result<Outcome, AgentError> {
         let title = subject.title();
-        let paused = ask == Ask::Kept && self.paused(&title);
+        let thinned = match subject {
+            Subject::Chain(_, Some(spec)) => spec
+                .programs
+                .iter()
+                .any(|program| self.withdrawn(&program.package)),
+            Subject::Probe(_, Some(spec)) => self.withdrawn(&spec.package),
+            _ => false,
+        };
+        let paused = ask == Ask::Kept && self.paused(&title) && !thinned;
         let (steps, ended) = match subject {
             Subject::Chain(place, spec) => {
                 let spec = spec.filter(|_| !paused);
@@ -137,7 +145,8 @@ impl<K: Kernel> Agent<K> {
         ask: Ask,
         carry: bool,
     ) -> (Vec<Step>, Result<(), AgentError>) {
-        let resolved = match spec {
+        let spec = spec.and_then(|spec| self.standing(spec));
+        let resolved = match &spec {
             None => Ok(None),
             Some(spec) => self.resolve_chain(place, spec, ask).await.map(Some),
         };
@@ -169,7 +178,7 @@ impl<K: Kernel> Agent<K> {
         ask: Ask,
         carry: bool,
     ) -> (Vec<Step>, Result<(), AgentError>) {
-        let resolved = match spec {
+        let resolved = match spec.filter(|spec| !self.withdrawn(&spec.package)) {
             None => Ok(None),
             Some(spec) => self.resolve_probe(spec, ask).await.map(Some),
         };

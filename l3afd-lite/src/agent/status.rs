@@ -67,6 +67,9 @@ pub struct ProgramStatus {
     pub woven: Digest,
     /// Fingerprint of the key that signed; none marks an unsigned package.
     pub signer: Option<String>,
+    /// Why it should no longer run; none if it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<String>,
     /// The function.
     pub function: String,
     /// The kernel's id.
@@ -148,7 +151,7 @@ impl<K: Kernel> Agent<K> {
             ProbeStatus {
                 state: if running { "running" } else { "stopped" }.to_owned(),
                 attach: record.map_or_else(String::new, |record| record.attach.clone()),
-                program: record.map(|record| program(0, &record.loaded)),
+                program: record.map(|record| self.marked(program(0, &record.loaded))),
                 problem: self.problem(&format!("probe {name}")),
                 name,
             }
@@ -159,6 +162,12 @@ impl<K: Kernel> Agent<K> {
             chains,
             probes: names.into_iter().map(probe).collect(),
         })
+    }
+
+    /// The same, with the reason if its package was revoked.
+    fn marked(&self, mut program: ProgramStatus) -> ProgramStatus {
+        program.revoked = self.revoked(&program.digest);
+        program
     }
 
     fn problem(&self, title: &str) -> Option<Problem> {
@@ -180,7 +189,7 @@ impl<K: Kernel> Agent<K> {
         let mut programs: Vec<_> = record
             .into_iter()
             .flat_map(|record| record.members.iter().enumerate())
-            .map(|(position, loaded)| program(position, loaded))
+            .map(|(position, loaded)| self.marked(program(position, loaded)))
             .collect();
         if let Some(running) = running {
             let ends = self.kernel.ends(place, running.number)?;
@@ -237,6 +246,7 @@ fn program(position: usize, loaded: &LoadedMember) -> ProgramStatus {
         object: member.object.clone(),
         woven: loaded.woven.clone(),
         signer: member.signer.clone(),
+        revoked: None,
         function: member.function.clone(),
         program_id: loaded.program.id,
         tag: loaded.program.tag.clone(),

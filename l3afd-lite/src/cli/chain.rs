@@ -83,6 +83,9 @@ fn describe_program(text: &mut String, program: &ProgramStatus, last: bool) {
         |signer| format!("signed by {signer}"),
     );
     let _ = writeln!(text, "{stem}    {} {signer}", program.digest);
+    if let Some(revoked) = &program.revoked {
+        let _ = writeln!(text, "{stem}    REVOKED: {revoked}");
+    }
     let _ = writeln!(text, "{stem}    loaded as {}", program.woven);
     let ends: Vec<_> = program
         .ends

@@ -58,6 +58,7 @@ pub(super) async fn run(_args: &RunArgs, common: &Common) -> Result<(), CliError
             _ = terminated.recv() => break,
             _ = interrupted.recv() => break,
             _ = interval.tick() => {
+                agent.watch().await;
                 if let Err(error) = agent.settle(Ask::Kept).await {
                     tracing::error!("{error}");
                 }

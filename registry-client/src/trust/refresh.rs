@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How old a feed is before another is asked for.
-const FRESH: TimeDelta = TimeDelta::hours(1);
+const FRESH: TimeDelta = TimeDelta::minutes(5);
 /// Most versions that a root may have gone on by.
 const MOST_STEPS: usize = 1000;
 const NOTHING: Option<&()> = None;

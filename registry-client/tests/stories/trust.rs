@@ -133,7 +133,7 @@ async fn what_is_revoked_reaches_who_pinned_the_root() {
     ];
     stage.admin.run(&revoke).exits(0);
     stage.admin.run(&revoke).exits(5).says(&["revoked already"]);
-    // The feed that is kept is an hour fresh; who has none asks.
+    // The feed that is kept is minutes old; who has none asks.
     let newcomer = user_of(&stage);
     newcomer
         .run(&["pull", version])
