@@ -18,4 +18,5 @@ wait_for 10 curl -fsS "http://127.0.0.1:$port/v2/" || { cat "$work/log" >&2; die
 PEER=http://127.0.0.1:$port cargo bench --locked --quiet -p registry-server --bench push_pull
 bash .ci/bench-read.sh
 cargo bench --locked --quiet -p registry-server --bench log
+cargo bench --locked --quiet -p registry-client --bench verify
 as_root env PATH="$PATH" HOME="$HOME" CARGO_TARGET_DIR="$TARGET" cargo bench --locked --quiet -p bpf-packages --bench chain
