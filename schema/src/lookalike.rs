@@ -139,10 +139,11 @@ mod tests {
     use super::*;
     use crate::Namespace;
 
-    /// Names that somebody may try beside `netops/xdp-root`, and what becomes of each.
+    // The tests are of names that somebody may try beside `netops/xdp-root`.
+
+    /// Other scripts, cases, widths, marks, directions.
     #[test]
-    fn hostile_names() {
-        // What is no name at all: other scripts, cases, widths, marks, directions.
+    fn what_is_no_name_at_all_is_refused() {
         for text in [
             "xdp-rооt",
             "xdр-root",
@@ -188,7 +189,10 @@ mod tests {
                 "{text:?}"
             );
         }
-        // What cannot be told apart at a glance: never given beside it.
+    }
+
+    #[test]
+    fn what_cannot_be_told_apart_is_never_given_beside_it() {
         for text in [
             "xdp_root",
             "xdp.root",
@@ -210,7 +214,10 @@ mod tests {
         ] {
             assert_eq!(skeleton(one), skeleton(other), "{one} {other}");
         }
-        // What is only like it is noted.
+    }
+
+    #[test]
+    fn what_is_only_like_it_is_noted() {
         for (text, likeness) in [
             ("xdp-root", Likeness::Same),
             ("xdproot", Likeness::Looks),

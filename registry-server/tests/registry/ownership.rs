@@ -412,8 +412,8 @@ async fn transfer(registry: &TestRegistry) {
     assert_eq!(members.as_array().expect("members").len(), 1, "{members}");
     assert_eq!(members[0]["account"], "bob");
     let second = PackageBuilder::new("demo/pass", "1.1.0").pack();
-    let blob = "/v2/demo/pass/blobs/uploads/";
-    expect(eve.post(blob).await, 403).await;
+    let uploads = "/v2/demo/pass/blobs/uploads/";
+    expect(eve.post(uploads).await, 403).await;
     // The old key signs no more, and what was earned was somebody else's.
     let listed = registry.anonymous.json(keys).await;
     assert_eq!(listed[0]["revoked"]["end"], "superseded");
