@@ -3,7 +3,7 @@
 //! becomes an entry of a tree that only grows and that anybody can read and check.
 //!
 //! Who changes something calls [`append`] in the transaction of the change and [`settle`]
-//! after it. The entry waits in a table until [`sequence`] numbers it; so that writers need not
+//! after it. The entry waits in a table until `sequence` numbers it; so that writers need not
 //! wait for each other, and after a crash nothing is lost: what was committed is in the table.
 //!
 //! The log says nothing about namespaces that not everybody may read: their entries wait until
