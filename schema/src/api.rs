@@ -15,6 +15,7 @@ use crate::profile::{Finding, ObjectProfile};
 use crate::reference::Reference;
 use crate::review::Pending;
 use crate::signature::Fingerprint;
+use crate::trust::revocation::Revoked;
 use crate::trust_level::TrustLevel;
 use crate::version::Version;
 
@@ -209,6 +210,9 @@ pub struct VersionDetail {
     /// Where its objects are, `host/repository`, if they are in another registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
+    /// Why it is revoked, if it is: the version, or the digest of its index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Revoked>,
 }
 
 /// What was derived from the object for one target.

@@ -212,6 +212,9 @@ fn show_version(detail: &VersionDetail) -> Result<(), Failure> {
             pending.threshold
         ))?;
     }
+    if let Some(revoked) = &detail.revoked {
+        output::line(format!("\nREVOKED: {revoked}"))?;
+    }
     if detail.summary.yanked {
         let reason = detail.summary.yank_reason.as_ref();
         let reason = reason.map_or("no reason is known", |reason| reason.as_str());

@@ -91,13 +91,17 @@ fn describe(report: &Report) -> Result<(), Failure> {
         let (name, width) = (name(check), width.unwrap_or(0));
         output::line(format!("{mark} {name:width$}  {prefix}{}", check.detail))?;
     }
+    let broke = |check: &Check| check.outcome == Outcome::Broke;
+    let verdict = if report.checks.iter().any(broke) {
+        "refused".to_owned()
+    } else {
+        format!("trust level {}, {}", report.level, report.level.word())
+    };
     Ok(output::line(format!(
-        "{} {} of {}: trust level {}, {}; checked {} UTC by {}",
+        "{} {} of {}: {verdict}; checked {} UTC by {}",
         report.package,
         report.digest,
         report.registry,
-        report.level,
-        report.level.word(),
         report.checked_at.format("%Y-%m-%d %H:%M:%S"),
         report.checked_by,
     ))?)

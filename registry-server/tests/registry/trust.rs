@@ -157,6 +157,18 @@ async fn a_feed_grows_with_each_revocation_and_never_expires_here() {
         "nothing half done"
     );
 
+    let page = "/packages/demo/pass/1.0.0";
+    let detail = registry
+        .anonymous
+        .json("/api/v1/packages/demo/pass/versions/1.0.0")
+        .await;
+    assert_eq!(detail["revoked"]["reason"], "defective");
+    let html = expect(registry.anonymous.get(page).await, 200)
+        .await
+        .text()
+        .await;
+    assert!(html.expect("a page").contains("Revoked</h2>"));
+
     registry.later(Duration::days(30));
     let later = feed(&registry).await;
     later.check_follows(&one).expect("follows");

@@ -6,12 +6,14 @@ use registry_schema::api::{
     VersionSummary,
 };
 use registry_schema::name::RepositoryName;
+use registry_schema::trust::revocation::{Revoked, Subject};
 use registry_schema::{PackageManifest, PackageName, Version};
 use serde::de::DeserializeOwned;
 
 use crate::app::App;
 use crate::service::ServiceError;
 use crate::service::access::{self, Caller};
+use crate::service::revocation;
 use crate::service::visible::{self, View};
 use crate::service::{epoch, foreign, level, pending};
 use crate::store::catalogue::{ListedVersion, Object, Published};
@@ -156,6 +158,19 @@ pub(super) async fn summary(
     }))
 }
 
+/// Why a version is revoked, by its name or by its index.
+async fn revoked(
+    app: &App,
+    name: &PackageName,
+    listed: &ListedVersion,
+) -> Result<Option<Revoked>, ServiceError> {
+    let version = Subject::Version(name.clone(), listed.version.clone());
+    if let Some(revoked) = revocation::find(app, &version).await? {
+        return Ok(Some(revoked));
+    }
+    revocation::find(app, &Subject::Digest(listed.index_digest.clone())).await
+}
+
 /// Everything about one version.
 pub(super) async fn detail(
     app: &App,
@@ -185,6 +200,7 @@ pub(super) async fn detail(
     };
     let stars = store::epochs::stars(&app.db, name, &listed.version).await?;
     let (level, level_reasons) = level::of(app, name, &listed).await?;
+    let revoked = revoked(app, name, &listed).await?;
     Ok(VersionDetail {
         name: name.clone(),
         version_stars: stars.on_version,
@@ -201,6 +217,7 @@ pub(super) async fn detail(
         readme,
         stars: stars.now,
         place,
+        revoked,
     })
 }
 

@@ -41,6 +41,7 @@ struct PackagePage {
     waits: Option<Waits>,
     yanked: bool,
     yank_reason: Option<String>,
+    revoked: Option<String>,
     advice: Vec<Advice>,
     unsigned: bool,
     badges: Vec<badge::Badge>,
@@ -266,6 +267,7 @@ impl PackagePage {
                 .then(|| package.summary.version.to_string()),
             waits: version.summary.pending.as_ref().map(Waits::new),
             yanked: version.summary.yanked,
+            revoked: version.revoked.as_ref().map(ToString::to_string),
             yank_reason: version
                 .summary
                 .yank_reason
