@@ -5,22 +5,11 @@ use registry_server::config_access::Registration;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{TestRegistry, User, expect, package::PackageBuilder};
+use crate::support::{TestRegistry, User, expect, package::PackageBuilder, problem};
 
 pub(crate) async fn send(user: &User, method: Method, path: &str, body: Value) -> Response {
     let request = user.request(method, path).json(&body);
     request.send().await.expect("an answer")
-}
-
-/// Demands a status and the kind of problem+json.
-pub(crate) async fn problem(response: Response, status: u16, kind: &str) -> String {
-    let body: Value = expect(response, status)
-        .await
-        .json()
-        .await
-        .expect("a problem");
-    assert_eq!(body["type"], kind, "{body}");
-    body["detail"].as_str().expect("a sentence").to_owned()
 }
 
 async fn with_password(user: &User, name: &str, password: &str, path: &str) -> StatusCode {

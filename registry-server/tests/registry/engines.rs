@@ -5,6 +5,7 @@ use std::{path::Path, process::Command, sync::OnceLock};
 
 use registry_schema::{api::NewDeprecation, media_type};
 use registry_server::{
+    config::Config,
     job::Claim,
     service::{
         ServiceError, fsck, gc, lifecycle, namespace, retention,
@@ -141,6 +142,21 @@ pub(crate) fn cluster() -> Option<Cluster> {
         return None;
     }
     Some(Cluster::start())
+}
+
+/// A registry on a fresh database of a private PostgreSQL, which lives as long as the cluster.
+pub(crate) async fn postgresql(
+    change: impl FnOnce(Config) -> Config,
+) -> Option<(Cluster, TestRegistry)> {
+    let cluster = cluster()?;
+    let url = cluster.database("registry").await;
+    let registry = TestRegistry::start_with(|config| {
+        let mut config = change(config);
+        config.database = Some(url);
+        config
+    })
+    .await;
+    Some((cluster, registry))
 }
 
 /// Says, once and loudly, that half of the tests did not run.

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::{
     crash::{NAME, Publisher, follow},
-    engines::{Cluster, binaries, skip},
+    engines::{self, Cluster},
     support::{
         TestRegistry, expect, header,
         package::PackageBuilder,
@@ -322,16 +322,9 @@ fn processes(cluster: &Cluster) -> Vec<rustix::process::Pid> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_hangs_and_dies_loses_nothing() {
     use rustix::process::{Signal, kill_process};
-    if binaries().is_none() {
-        return skip();
-    }
-    let cluster = Cluster::start();
-    let url = cluster.database("hangs").await;
-    let registry = TestRegistry::start_with(|mut config| {
-        config.database = Some(url);
-        config
-    })
-    .await;
+    let Some((cluster, registry)) = engines::postgresql(|config| config).await else {
+        return;
+    };
     let admin = &registry.admin;
     let mut acknowledged = BTreeSet::new();
     for at in 0..3 {

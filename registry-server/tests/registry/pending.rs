@@ -380,18 +380,10 @@ async fn signed_versions_are_published_on_sqlite() {
 
 #[tokio::test]
 async fn signed_versions_are_published_on_postgresql() {
-    let Some(cluster) = engines::cluster() else {
+    let Some((_cluster, registry)) = engines::postgresql(public).await else {
         return;
     };
-    let url = cluster.database("pending").await;
-    let registry = TestRegistry::start_with(|config| {
-        let mut config = public(config);
-        config.database = Some(url);
-        config
-    })
-    .await;
     story(&registry).await;
-    registry.app.db.close().await;
 }
 
 #[tokio::test]

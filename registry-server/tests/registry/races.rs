@@ -15,7 +15,7 @@ use reqwest::{Body, Method, Response};
 use serde_json::json;
 
 use crate::{
-    engines::{Cluster, binaries, skip},
+    engines,
     gc::{NAME, collect, image},
     support::{TestRegistry, expect, refused},
 };
@@ -32,19 +32,11 @@ async fn a_collection_takes_nothing_that_is_wanted_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collection_takes_nothing_that_is_wanted_again_on_postgresql() {
-    if binaries().is_none() {
-        return skip();
-    }
-    let cluster = Cluster::start();
-    let url = cluster.database("garbage").await;
-    let registry = TestRegistry::start_with(|mut config| {
-        config.database = Some(url);
-        config
-    })
-    .await;
+    let Some((_cluster, registry)) = engines::postgresql(|config| config).await else {
+        return;
+    };
     step_by_step(&registry).await;
     all_at_once(&registry).await;
-    registry.app.db.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

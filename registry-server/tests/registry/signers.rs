@@ -192,17 +192,10 @@ async fn another_signer_begins_a_new_epoch_on_sqlite() {
 
 #[tokio::test]
 async fn another_signer_begins_a_new_epoch_on_postgresql() {
-    let Some(cluster) = engines::cluster() else {
+    let Some((_cluster, registry)) = engines::postgresql(|config| config).await else {
         return;
     };
-    let url = cluster.database("signers").await;
-    let registry = TestRegistry::start_with(|mut config| {
-        config.database = Some(url);
-        config
-    })
-    .await;
     story(&registry).await;
-    registry.app.db.close().await;
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    accounts::{problem, send},
-    support::{TestRegistry, User, expect, refused},
+    accounts::send,
+    support::{TestRegistry, User, expect, problem, refused},
 };
 
 #[tokio::test]

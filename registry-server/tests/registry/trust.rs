@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::support::{
     TestRegistry, User, expect,
     package::{KeyPair, PackageBuilder},
+    problem,
 };
 
 const ROOT: &str = "/api/v1/trust/root";
@@ -65,12 +66,6 @@ async fn register(user: &User, namespace: &str, key: &KeyPair) {
     expect(request.send().await.expect("an answer"), 201).await;
 }
 
-/// Demands a problem of a kind.
-async fn refused(answer: Response, status: u16, kind: &str) {
-    let body: Value = expect(answer, status).await.json().await.expect("JSON");
-    assert_eq!(body["type"], kind, "{body}");
-}
-
 /// The feed as a client reads it: with the key that the registry names.
 async fn feed(registry: &TestRegistry) -> Feed {
     let user = &registry.anonymous;
@@ -93,12 +88,12 @@ async fn a_root_is_served_as_signed_and_followed_only_by_the_next() {
 
     let first = signed(&root(&registry, 1, &[&a, &b], 2), &[&a, &b]);
     let second = signed(&root(&registry, 2, &[&c], 1), &[&a, &b, &c]);
-    refused(publish(admin, second.clone()).await, 400, "root-invalid").await;
+    problem(publish(admin, second.clone()).await, 400, "root-invalid").await;
     let half = signed(&root(&registry, 1, &[&a, &b], 2), &[&a]);
-    refused(publish(admin, half).await, 400, "root-invalid").await;
+    problem(publish(admin, half).await, 400, "root-invalid").await;
     let mut elsewhere = root(&registry, 1, &[&a], 1);
     elsewhere.registry = "elsewhere.example".to_owned();
-    refused(
+    problem(
         publish(admin, signed(&elsewhere, &[&a])).await,
         400,
         "root-invalid",
@@ -112,8 +107,8 @@ async fn a_root_is_served_as_signed_and_followed_only_by_the_next() {
     let served = everybody.get(ROOT).await.bytes().await.expect("a body");
     assert_eq!(served, first, "byte for byte");
     let seized = signed(&root(&registry, 2, &[&c], 1), &[&c]);
-    refused(publish(admin, seized).await, 400, "root-invalid").await;
-    refused(publish(admin, first.clone()).await, 400, "root-invalid").await;
+    problem(publish(admin, seized).await, 400, "root-invalid").await;
+    problem(publish(admin, first.clone()).await, 400, "root-invalid").await;
     expect(publish(admin, second.clone()).await, 201).await;
 
     let newest = everybody.get(ROOT).await.bytes().await.expect("a body");
@@ -145,7 +140,7 @@ async fn a_feed_grows_with_each_revocation_and_never_expires_here() {
     one.check_follows(&empty).expect("follows");
     assert_eq!(one.revoked[0].subject.to_string(), version);
     assert_eq!(one.revoked[0].note, "see advisory 7");
-    refused(
+    problem(
         revoke(&owner, version, "defective").await,
         409,
         "revoked-already",
@@ -213,17 +208,17 @@ async fn who_revokes_what() {
         &"version:demo/pass:1.0.0".to_owned(),
     ] {
         for user in [&maintainer, &thief] {
-            refused(revoke(user, subject, "malicious").await, 403, "forbidden").await;
+            problem(revoke(user, subject, "malicious").await, 403, "forbidden").await;
         }
     }
-    refused(
+    problem(
         revoke(&owner, &foreign, "malicious").await,
         403,
         "forbidden",
     )
     .await;
     let unpublished = "version:demo/pass:9.0.0";
-    refused(
+    problem(
         revoke(&owner, unpublished, "malicious").await,
         403,
         "forbidden",
@@ -245,7 +240,7 @@ async fn the_feed_names_nothing_private_and_takes_no_nonsense() {
     let packed = PackageBuilder::new("secret/pass", "1.0.0").pack();
     expect(packed.push(admin, "1.0.0").await, 201).await;
     let named = revoke(admin, "version:secret/pass:1.0.0", "defective").await;
-    refused(named, 400, "revocation-invalid").await;
+    problem(named, 400, "revocation-invalid").await;
     expect(
         revoke(admin, packed.digest().as_str(), "defective").await,
         201,

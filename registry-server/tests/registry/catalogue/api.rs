@@ -5,25 +5,9 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 use super::{compile, manifest, pack, publish};
-use crate::support::{TestRegistry, User, expect, header, package::KeyPair};
+use crate::support::{TestRegistry, User, expect, package::KeyPair, problem};
 
 const STAR: &str = "/api/v1/packages/demo/shorten/star";
-
-/// Demands a problem, and gives its detail.
-async fn problem(response: Response, status: u16, kind: &str) -> String {
-    let response = expect(response, status).await;
-    assert_eq!(
-        header(&response, "content-type"),
-        "application/problem+json"
-    );
-    let body: Value = response.json().await.unwrap();
-    assert_eq!(
-        (body["type"].as_str(), body["status"].as_u64()),
-        (Some(kind), Some(status.into())),
-        "{body}"
-    );
-    body["detail"].as_str().unwrap().to_owned()
-}
 
 async fn send(user: &User, method: Method, path: &str, body: &Value) -> Response {
     user.request(method, path)

@@ -26,9 +26,12 @@ use registry_server::{
 };
 use tempfile::TempDir;
 
-use crate::support::{
-    TestRegistry, administrator, expect,
-    package::{KeyPair, PackageBuilder},
+use crate::{
+    engines,
+    support::{
+        TestRegistry, administrator, expect,
+        package::{KeyPair, PackageBuilder},
+    },
 };
 
 /// Somebody who looks at a log now and then, and remembers.
@@ -250,17 +253,9 @@ async fn name_and_key_are_for_ever() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_append_to_one_log() {
-    use crate::engines::{Cluster, binaries, skip};
-    if binaries().is_none() {
-        return skip();
-    }
-    let cluster = Cluster::start();
-    let url = cluster.database("one_log").await;
-    let one = TestRegistry::start_with(|mut config| {
-        config.database = Some(url);
-        config
-    })
-    .await;
+    let Some((_cluster, one)) = engines::postgresql(|config| config).await else {
+        return;
+    };
     let other = one.replica().await;
     assert_eq!(one.app.log.verifier(), other.app.log.verifier());
     let mut watcher = Watcher::new();
@@ -285,6 +280,4 @@ async fn replicas_append_to_one_log() {
     assert_eq!(head.checkpoint().size, 4 * 20 * 7 + 1);
     assert_eq!(watcher.look(&other.origin).await.expect("the same"), head);
     assert_eq!(verified(&other).await.expect("whole").entries, 561);
-    other.app.db.close().await;
-    one.app.db.close().await;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Too much is refused, of the right one, and on every replica.
 
+use registry_server::config::Config;
 use reqwest::Method;
 
 use crate::{
@@ -79,16 +80,13 @@ async fn fail(registry: &TestRegistry) -> reqwest::Response {
 
 #[tokio::test]
 async fn guessing_is_shut_out_on_every_replica() {
-    let Some(cluster) = engines::cluster() else {
-        return;
-    };
-    let database = cluster.database("guesses").await;
-    let one = TestRegistry::start_with(|mut config| {
-        config.database = Some(database);
+    let few = |mut config: Config| {
         config.limits.failed_logins = 3;
         config
-    })
-    .await;
+    };
+    let Some((_cluster, one)) = engines::postgresql(few).await else {
+        return;
+    };
     let two = one.replica().await;
     for _ in 0..3 {
         expect(fail(&one).await, 401).await;

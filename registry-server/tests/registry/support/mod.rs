@@ -344,6 +344,22 @@ pub(crate) async fn refused(response: Response, status: u16, code: &str) -> Stri
     error["message"].as_str().expect("a message").to_owned()
 }
 
+/// Demands problem+json with a status and a kind; gives the sentence.
+pub(crate) async fn problem(response: Response, status: u16, kind: &str) -> String {
+    let response = expect(response, status).await;
+    assert_eq!(
+        header(&response, "content-type"),
+        "application/problem+json"
+    );
+    let body: Value = response.json().await.expect("a problem");
+    assert_eq!(
+        (body["type"].as_str(), body["status"].as_u64()),
+        (Some(kind), Some(status.into())),
+        "{body}"
+    );
+    body["detail"].as_str().expect("a sentence").to_owned()
+}
+
 /// A header as text.
 pub(crate) fn header<'a>(response: &'a Response, name: &str) -> &'a str {
     response
