@@ -13,7 +13,7 @@ use registry_client::pull::{self, FetchedPackage, PullError, Target};
 use registry_client::registry::{ConnectOptions, Registry, RegistryError};
 use registry_client::trust::{Refreshed, TrustStore, refresh};
 use registry_client::verify::Asked;
-use registry_schema::{Digest, Reference, exit};
+use registry_schema::{Digest, Reference, Version, exit};
 
 use crate::clock;
 use crate::config::RegistryConfig;
@@ -160,8 +160,35 @@ impl Fetcher {
         }
     }
 
-    /// Demands that the log in which a package was found is the one that was seen before.
-    /// One that does not answer is said: what is at hand was proven by itself.
+    /// Adds the proofs that the versions above `actual`, which were seen before, are withdrawn:
+    /// as far as the registry has them.
+    ///
+    /// # Errors
+    /// [`FetchError::Pull`] if it does not answer.
+    pub async fn add_withdrawals(
+        &self,
+        request: &mut Request,
+        actual: &Version,
+    ) -> Result<(), FetchError> {
+        let Request {
+            fetched,
+            asked,
+            basis,
+        } = request;
+        let above = basis.memory.above(asked, actual);
+        let proofs = async {
+            let registry = self.connect(&asked.registry)?;
+            registry.withdrawals(&asked.package, above).await
+        };
+        fetched.withdrawals = proofs.await.map_err(|error| FetchError::Pull {
+            error: Box::new(error.into()),
+        })?;
+        Ok(())
+    }
+
+    /// Demands that the log in which a package was found is the one that was seen before, and
+    /// gives how many entries it has. One that does not answer is said: what is at hand was
+    /// proven by itself.
     ///
     /// # Errors
     /// [`FetchError::Log`].
@@ -169,12 +196,12 @@ impl Fetcher {
         &self,
         request: &Request,
         memory: &MemoryStore,
-    ) -> Result<(), FetchError> {
+    ) -> Result<Option<u64>, FetchError> {
         let root = request.basis.trust.root_of(&request.asked.registry);
         let Some(trust) = root.and_then(|root| root.signed().root().log.as_ref()) else {
-            return Ok(());
+            return Ok(None);
         };
-        let (kept, proofs) = (memory.checkpoints(), &request.fetched.log_proofs);
+        let (kept, proofs) = (memory.checkpoints(), request.fetched.proofs());
         let confirmed = match self.connect(&request.asked.registry) {
             Ok(registry) => confirm(&registry, trust, &kept, proofs).await,
             Err(error) => Err(error.into()),
@@ -185,10 +212,10 @@ impl Fetcher {
                     registry = request.asked.registry,
                     "whether the log continues what was seen is not known: {error}"
                 );
-                Ok(())
+                Ok(None)
             }
             Err(error) => Err(FetchError::Log(Box::new(error))),
-            Ok(()) => Ok(()),
+            Ok(size) => Ok(Some(size)),
         }
     }
 

@@ -23,7 +23,7 @@ use crate::{
     Explain, file,
     log::{Checkpoints, LogKeys},
     pull::Blob,
-    verify::{Memory, VerifiedPackage},
+    verify::{Asked, Memory, Seen},
 };
 
 /// Largest list of versions that is read, in bytes.
@@ -34,7 +34,7 @@ const FEED: &str = "revocations.json";
 /// Most versions of one package that are remembered: the highest ones.
 const MOST: usize = 500;
 
-type Versions = BTreeMap<PackageName, BTreeMap<Version, Digest>>;
+type Versions = BTreeMap<PackageName, BTreeMap<Version, Seen>>;
 
 /// Why something could not be remembered, or may not be.
 #[derive(Debug, thiserror::Error)]
@@ -140,35 +140,32 @@ impl MemoryStore {
         })
     }
 
-    /// Notes that a version was accepted.
+    /// Notes that a version was accepted with the index `digest`, of what was `asked` for.
+    /// `log_size` is how many entries the log has now, if that is known.
     ///
     /// # Errors
     /// As [`MemoryStore::recall`]; then nothing was changed.
-    pub fn remember(&self, package: &VerifiedPackage) -> Result<(), MemoryError> {
-        let (name, version) = (package.package(), package.version());
-        self.note(&package.registry, name, version, &package.digest)
-    }
-
-    /// As [`MemoryStore::remember`], of a version of `package` that was accepted with the
-    /// index `digest`.
-    ///
-    /// # Errors
-    /// As [`MemoryStore::recall`]; then nothing was changed.
-    pub fn note(
+    pub fn remember(
         &self,
-        registry: &str,
-        package: &PackageName,
+        asked: &Asked,
         version: &Version,
         digest: &Digest,
+        log_size: Option<u64>,
     ) -> Result<(), MemoryError> {
-        let place = self.place(registry)?;
+        let place = self.place(&asked.registry)?;
         let _lock = lock(&place)?;
         let mut versions = versions(&place)?;
-        let seen = versions.entry(package.clone()).or_default();
-        if seen.contains_key(version) {
+        let seen = versions.entry(asked.package.clone()).or_default();
+        let before = seen.get(version);
+        let chosen_at = log_size.filter(|_| !asked.is_named());
+        let now = Seen {
+            digest: digest.clone(),
+            chosen_at: chosen_at.max(before.and_then(|before| before.chosen_at)),
+        };
+        if before == Some(&now) {
             return Ok(());
         }
-        seen.insert(version.clone(), digest.clone());
+        seen.insert(version.clone(), now);
         while seen.len() > MOST {
             seen.pop_first();
         }

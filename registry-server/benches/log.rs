@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use registry_schema::{
     Digest, PackageName, Version,
     api::Visibility,
-    transparency::{Change, SignedCheckpoint, merkle},
+    transparency::{Change, Proof, SignedCheckpoint, merkle},
 };
 use registry_server::{
     Config,
@@ -67,8 +67,7 @@ async fn main() -> Result<()> {
     let began = Instant::now();
     let mut bytes = 0;
     for number in 0..PROOFS {
-        let (package, version) = names(number * STEP)?;
-        let proof = log::proof(&app, &Caller::console(), &package, &version).await?;
+        let proof = proof(&app, number * STEP).await?;
         bytes += proof.to_string().len();
     }
     let (each, size) = (began.elapsed() / PROOFS, log::detail(&app).await?.size);
@@ -77,8 +76,7 @@ async fn main() -> Result<()> {
         bytes / PROOFS as usize
     );
 
-    let (package, version) = names(0)?;
-    let proof = log::proof(&app, &Caller::console(), &package, &version).await?;
+    let proof = proof(&app, 0).await?;
     let began = Instant::now();
     for _ in 0..PROOFS {
         let signed = SignedCheckpoint::open(proof.checkpoint.as_bytes(), app.log.verifier())?;
@@ -116,6 +114,13 @@ fn rate(what: &str, number: u32, began: Instant) {
 
 fn names(number: u32) -> Result<(PackageName, Version)> {
     Ok(("demo/pass".parse()?, format!("1.0.{number}").parse()?))
+}
+
+/// The proof of the publication with a number.
+async fn proof(app: &App, number: u32) -> Result<Proof> {
+    let (package, version) = names(number)?;
+    let caller = Caller::console();
+    Ok(log::proof(app, &caller, &package, &version, log::Event::Publish).await?)
 }
 
 /// Says that versions were yanked, or of some that they were published, and waits until the

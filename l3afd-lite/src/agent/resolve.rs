@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use registry_client::trust::{TrustStore, TrustedRoot};
-use registry_client::verify::{Asked, Basis};
+use registry_client::verify::{self as signature, Asked, Basis};
 use registry_schema::manifest::{ParameterValue, Program};
 use registry_schema::{Digest, Reference};
 
@@ -17,7 +17,7 @@ use crate::fetch::Ask;
 use crate::kernel::Kernel;
 use crate::parameter::settings;
 use crate::place::Place;
-use crate::verify::{Request, Verified, functions, verify};
+use crate::verify::{Request, Verified, VerifyError, functions, verify};
 use crate::wanted::{Member, WantedChain, WantedProbe};
 
 /// A package that was fetched and holds; with the bytes, so that they can be verified
@@ -53,24 +53,34 @@ impl<K: Kernel> Agent<K> {
             tracing::warn!(%reference, "{stale}");
         }
         let basis = self.basis(&fetched.asked, last, ask).await?;
-        let request = Request {
+        let mut request = Request {
             fetched: fetched.package,
             asked: fetched.asked,
             basis,
         };
-        let verified = verify(&request)
-            .inspect_err(|error| self.note_refusal(&request.fetched.digest(), error))?;
-        if ask == Ask::Registry && fetched.stale.is_none() {
-            self.fetcher.confirm_log(&request, &self.memory).await?;
+        let online = ask == Ask::Registry && fetched.stale.is_none();
+        let mut verified = verify(&request);
+        if let Err(VerifyError::Signature(signature::VerifyError::Rollback { actual, .. })) =
+            &verified
+            && online
+        {
+            self.fetcher.add_withdrawals(&mut request, actual).await?;
+            verified = verify(&request);
+        }
+        let verified =
+            verified.inspect_err(|error| self.note_refusal(&request.fetched.digest(), error))?;
+        let mut log_size = None;
+        if online {
+            log_size = self.fetcher.confirm_log(&request, &self.memory).await?;
         }
         for stale in &verified.stale {
             tracing::warn!(%reference, "{stale}");
         }
-        self.memory.note(
-            &request.asked.registry,
-            &verified.manifest.package.name,
+        self.memory.remember(
+            &request.asked,
             &verified.manifest.package.version,
             &verified.digest,
+            log_size,
         )?;
         self.fetcher.keep(&request.fetched);
         let package = Arc::new(Package { request, verified });
@@ -269,7 +279,7 @@ fn choose_probe<'a>(
         .filter(named)
         .collect();
     only(&probes, verified, "a probe")?.ok_or_else(|| AgentError::Verify {
-        error: Box::new(crate::verify::VerifyError::NoProgram {
+        error: Box::new(VerifyError::NoProgram {
             package: manifest.package.name.clone(),
             function: function
                 .unwrap_or("a program that attaches by itself")

@@ -44,6 +44,7 @@ fuzz_target!(|data: &[u8]| {
                 timestamp: None,
             }),
         ],
+        withdrawals: vec![proof.clone()],
         log_proofs: vec![proof],
     };
     let _ = contents(&fetched, &asked);

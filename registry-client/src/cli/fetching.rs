@@ -56,14 +56,34 @@ impl Origin {
 
 /// A package, and how far its chain holds.
 pub(super) struct Examined {
+    asked: Asked,
     origin: Origin,
     raw: FetchedPackage,
     pub(super) report: Report,
-    pub(super) result: Result<VerifiedPackage, VerifyError>,
+    result: Result<VerifiedPackage, VerifyError>,
+    log_size: Option<u64>,
 }
 
-/// Demands that the log is the one that was seen before. One that does not answer is said:
-/// what is at hand was proven by itself.
+impl Examined {
+    /// Demands that the whole chain holds, and remembers it.
+    pub(super) fn accept(self) -> Result<Fetched, Failure> {
+        let verified = self.result?;
+        memory()?.remember(
+            &self.asked,
+            verified.version(),
+            &verified.digest,
+            self.log_size,
+        )?;
+        Ok(Fetched {
+            origin: self.origin,
+            raw: self.raw,
+            verified,
+        })
+    }
+}
+
+/// Demands that the log is the one that was seen before, and gives how many entries it has.
+/// One that does not answer is said: what is at hand was proven by itself.
 async fn confirm_log(
     registry: &Registry,
     basis: &Basis,
@@ -71,21 +91,21 @@ async fn confirm_log(
     raw: &FetchedPackage,
     verified: &VerifiedPackage,
     session: &Session,
-) -> Result<(), Failure> {
+) -> Result<Option<u64>, Failure> {
     let root = basis.trust.root_of(registry.host());
     let trust = root.and_then(|root| root.signed().root().log.as_ref());
     let (Some(trust), Some(_)) = (trust, &verified.logged) else {
-        return Ok(());
+        return Ok(None);
     };
     let kept = memory.checkpoints();
-    match log::confirm(registry, trust, &kept, &raw.log_proofs).await {
+    match log::confirm(registry, trust, &kept, raw.proofs()).await {
         Err(LogError::Registry(error)) => {
             session.say(format!(
                 "warning: whether the log continues what was seen is not known: {error}"
             ));
-            Ok(())
+            Ok(None)
         }
-        other => Ok(other?),
+        other => Ok(Some(other?)),
     }
 }
 
@@ -124,7 +144,7 @@ impl PackageArgs {
             Some(path) => Origin::Layout(Layout::open(path)?),
             None => Origin::Registry(Box::new(session.connect(&host)?)),
         };
-        let raw = fetch(origin.source(), &self.reference, self.target()).await?;
+        let mut raw = fetch(origin.source(), &self.reference, self.target()).await?;
         if let Origin::Registry(registry) = &origin {
             for warning in registry.take_warnings() {
                 session.say(format!("warning: {warning}"));
@@ -150,37 +170,35 @@ impl PackageArgs {
             policy,
             now: clock::now(),
         };
-        let (report, result) = examine(&raw, &asked, &basis);
-        if let (Origin::Registry(registry), Ok(verified)) = (&origin, &result) {
-            confirm_log(registry, &basis, &memory, &raw, verified, session).await?;
+        let (mut report, mut result) = examine(&raw, &asked, &basis);
+        let mut log_size = None;
+        if let Origin::Registry(registry) = &origin {
+            if let Err(VerifyError::Rollback { actual, .. }) = &result {
+                let above = basis.memory.above(&asked, actual);
+                raw.withdrawals = registry.withdrawals(&asked.package, above).await?;
+                (report, result) = examine(&raw, &asked, &basis);
+            }
+            if let Ok(verified) = &result {
+                log_size = confirm_log(registry, &basis, &memory, &raw, verified, session).await?;
+            }
         }
         Ok(Examined {
+            asked,
             origin,
             raw,
             report,
             result,
+            log_size,
         })
     }
 
     /// Fetches the package, and demands that its whole chain holds.
     pub(super) async fn fetch_verified(&self, session: &Session) -> Result<Fetched, Failure> {
-        let fetched = self.fetch_examined(session).await?;
-        let Examined {
-            origin,
-            raw,
-            result,
-            ..
-        } = fetched;
-        let verified = result?;
-        memory()?.remember(&verified)?;
-        for warning in warnings(&verified) {
+        let fetched = self.fetch_examined(session).await?.accept()?;
+        for warning in warnings(&fetched.verified) {
             session.say(format!("warning: {warning}"));
         }
-        Ok(Fetched {
-            origin,
-            raw,
-            verified,
-        })
+        Ok(fetched)
     }
 
     fn trust(&self, session: &Session, host: &str) -> Result<TrustStore, Failure> {

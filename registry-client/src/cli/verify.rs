@@ -7,7 +7,7 @@ use super::{
     failure::Failure,
     fetching::PackageArgs,
     output::{self, Format, FormatArg},
-    session::{Session, memory},
+    session::Session,
 };
 use crate::verify::{Check, Link, Outcome, Report};
 
@@ -76,7 +76,7 @@ async fn explain(args: &Args, session: &Session) -> Result<(), Failure> {
         Format::Json => output::json(&examined.report)?,
         Format::Text => describe(&examined.report)?,
     }
-    memory()?.remember(&examined.result?)?;
+    examined.accept()?;
     Ok(())
 }
 

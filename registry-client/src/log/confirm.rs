@@ -7,7 +7,8 @@ use super::{Checkpoints, LogError, LogFault, LogKeys, check_earlier};
 use crate::{pull::Blob, registry::Registry};
 
 /// Demands that the checkpoints of the proofs that came with a version, the one that the log
-/// shows now, and the last one that was kept, continue each other; keeps the latest.
+/// shows now, and the last one that was kept, continue each other; keeps the latest, and
+/// gives how many entries the log has.
 ///
 /// # Errors
 /// [`LogFault::Forked`], with both checkpoints kept as evidence; [`LogFault::Shrunk`]; those
@@ -16,17 +17,18 @@ pub async fn confirm(
     registry: &Registry,
     trust: &LogTrust,
     kept: &Checkpoints,
-    proofs: &[Blob],
-) -> Result<(), LogError> {
+    proofs: impl IntoIterator<Item = &Blob>,
+) -> Result<u64, LogError> {
     let keys = LogKeys::try_from(trust).map_err(LogFault::Witness)?;
+    let mut size = 0;
     for proof in proofs {
         let Ok(proof) = Proof::parse(&proof.0) else {
             continue;
         };
         // What the log did not sign says nothing about it.
         if let Ok(came) = keys.open(proof.checkpoint.as_bytes()) {
-            check_earlier(registry, &keys, kept, &came).await?;
+            size = check_earlier(registry, &keys, kept, &came).await?;
         }
     }
-    Ok(())
+    Ok(size)
 }

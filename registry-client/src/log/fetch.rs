@@ -16,7 +16,10 @@ use registry_schema::{
 use reqwest::Method;
 
 use super::{Checkpoints, LogError, LogFault, LogKeys};
-use crate::registry::{Registry, RegistryError, read_body};
+use crate::{
+    pull::Blob,
+    registry::{Registry, RegistryError, read_body},
+};
 
 impl Registry {
     /// What the registry says of its publish log.
@@ -52,6 +55,36 @@ impl Registry {
         package: &PackageName,
         version: &Version,
     ) -> Result<Bytes, RegistryError> {
+        self.proof_of("publish", package, version).await
+    }
+
+    /// The proofs of those of `versions` that the registry says are withdrawn, to be checked
+    /// by [`super::check_withdrawal`].
+    ///
+    /// # Errors
+    /// [`RegistryError`].
+    pub async fn withdrawals(
+        &self,
+        package: &PackageName,
+        versions: impl IntoIterator<Item = &Version>,
+    ) -> Result<Vec<Blob>, RegistryError> {
+        let mut proofs = Vec::new();
+        for version in versions {
+            match self.proof_of("yank", package, version).await {
+                Ok(proof) => proofs.push(Blob(proof.to_vec())),
+                Err(RegistryError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(proofs)
+    }
+
+    async fn proof_of(
+        &self,
+        event: &str,
+        package: &PackageName,
+        version: &Version,
+    ) -> Result<Bytes, RegistryError> {
         let text = version.to_string();
         let path = [
             "packages",
@@ -63,7 +96,7 @@ impl Registry {
         ];
         let what = format!("a log proof of `{package}:{version}`");
         let bytes = self
-            .call(Method::GET, &path, &[], None::<&()>, &what)
+            .call(Method::GET, &path, &[("of", event)], None::<&()>, &what)
             .await?;
         if bytes.len() > MAX_TEXT {
             return Err(self.context(&what).too_large(MAX_TEXT as u64));
@@ -159,7 +192,8 @@ pub async fn take(
 }
 
 /// Demands that a checkpoint that came with a proof is of the same log as the last one that
-/// was kept, whichever is later; the log is brought up to date first. Needs the network.
+/// was kept, whichever is later; the log is brought up to date first. Gives how many entries
+/// it has. Needs the network.
 ///
 /// # Errors
 /// As [`advance`].
@@ -168,7 +202,7 @@ pub async fn check_earlier(
     log: &LogKeys,
     kept: &Checkpoints,
     came: &SignedCheckpoint,
-) -> Result<(), LogError> {
+) -> Result<u64, LogError> {
     let last = advance(registry, log, kept).await?;
     let (old, new) = (came.checkpoint().size, last.checkpoint().size);
     if old > new {
@@ -181,7 +215,8 @@ pub async fn check_earlier(
         .into());
     }
     let proof = between(registry, old, &last).await?;
-    kept.continues(came, &last, &proof)
+    kept.continues(came, &last, &proof)?;
+    Ok(new)
 }
 
 /// The proof that `head` continues what the registry itself shows of the log of `old` entries:

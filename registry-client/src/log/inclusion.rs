@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Is this version in the log? Answered from a proof, without a network.
+//! What the log says of a version, answered from a proof, without a network.
 
 use registry_schema::{
     Digest, PackageName, Version,
@@ -48,6 +48,35 @@ pub fn check_inclusion(
     log: &LogKeys,
     last: Option<&Checkpoint>,
 ) -> Result<Included, LogFault> {
+    let included = open(proof, log, last)?;
+    answers(&included.entry, asked)?;
+    Ok(included)
+}
+
+/// Checks that the log says that a version of `package` was withdrawn, and gives which. That
+/// it was not taken back later is not proven. As [`check_inclusion`] in all else.
+///
+/// # Errors
+/// As [`check_inclusion`].
+pub fn check_withdrawal(
+    proof: &[u8],
+    package: &PackageName,
+    log: &LogKeys,
+    last: Option<&Checkpoint>,
+) -> Result<(Version, Included), LogFault> {
+    let included = open(proof, log, last)?;
+    let version = match included.entry.change() {
+        Change::Yank {
+            package: of,
+            version,
+        } if of == package => version.clone(),
+        other => return Err(other_entry(format!("yank {package}"), other)),
+    };
+    Ok((version, included))
+}
+
+/// An entry that is in the log, whatever it says.
+fn open(proof: &[u8], log: &LogKeys, last: Option<&Checkpoint>) -> Result<Included, LogFault> {
     let proof = Proof::parse(proof)?;
     let leaf = proof.extra.as_ref().ok_or(LogFault::NoEntry)?;
     let signed = log.open(proof.checkpoint.as_bytes())?;
@@ -57,7 +86,6 @@ pub fn check_inclusion(
     merkle::check_inclusion(hash, proof.index, size, &proof.path, root)
         .map_err(LogFault::Inclusion)?;
     let entry = Entry::parse(leaf)?;
-    answers(&entry, asked)?;
     let witnesses = log.witnessed(&signed)?;
     if let Some(last) = last
         && last.size == size
@@ -99,11 +127,13 @@ fn answers(entry: &Entry, asked: Asked<'_>) -> Result<(), LogFault> {
                 actual: asked.digest.clone(),
             })
         }
-        other => Err(LogFault::OtherEntry {
-            expected,
-            actual: format!("{} {}", other.kind(), other.subject()),
-        }),
+        other => Err(other_entry(expected, other)),
     }
+}
+
+fn other_entry(expected: String, found: &Change) -> LogFault {
+    let actual = format!("{} {}", found.kind(), found.subject());
+    LogFault::OtherEntry { expected, actual }
 }
 
 #[cfg(test)]

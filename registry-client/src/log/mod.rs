@@ -18,7 +18,7 @@ pub use self::{
     confirm::confirm,
     fault::{LogError, LogFault},
     fetch::{advance, check_earlier, take},
-    inclusion::{Asked, Included, check_inclusion},
+    inclusion::{Asked, Included, check_inclusion, check_withdrawal},
     keys::LogKeys,
     replay::{Visit, replay, same_tiles},
 };

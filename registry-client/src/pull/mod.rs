@@ -112,12 +112,21 @@ pub struct FetchedPackage {
     /// Proofs that the version is in the publish log, as they came.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log_proofs: Vec<Blob>,
+    /// Proofs that higher versions were withdrawn, as they came; asked for only where a
+    /// higher one was seen before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withdrawals: Vec<Blob>,
 }
 
 impl FetchedPackage {
     /// The digest of the index: the identity of the version.
     pub fn digest(&self) -> Digest {
         Digest::sha256(&self.index.0)
+    }
+
+    /// All proofs of the publish log that came with it.
+    pub fn proofs(&self) -> impl Iterator<Item = &Blob> {
+        self.log_proofs.iter().chain(&self.withdrawals)
     }
 }
 
@@ -356,6 +365,7 @@ pub async fn fetch(
         object: Blob(object.to_vec()),
         signatures,
         log_proofs,
+        withdrawals: Vec::new(),
     })
 }
 

@@ -246,7 +246,7 @@ impl Explain for VerifyError {
                 "do not use it, and keep what you have: this is how a registry that shows different things to different people looks".to_owned()
             }
             Self::Rollback { .. } => {
-                "if the newer one was withdrawn and you want this one, name the version; a rule with `downgrade = \"allow\"` lets it happen by itself".to_owned()
+                "the log does not say that the newer one was withdrawn. If you want this one, name the version; a rule with `downgrade = \"allow\"` lets it happen by itself".to_owned()
             }
             Self::Level { .. } => {
                 "`bpfpkg verify --explain` shows what is missing".to_owned()

@@ -2,11 +2,11 @@
 //! Whether a version is in the publish log of its registry, from the proofs that came with
 //! it.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use chrono::{DateTime, Utc};
 use registry_schema::{
-    Identity,
+    Identity, PackageName, Version,
     transparency::{Change, Checkpoint, LoggedSignature, NoteError},
     trust::root::LogTrust,
 };
@@ -93,37 +93,62 @@ impl fmt::Display for Logged {
     }
 }
 
-/// Checks the proofs that came with a version: one must hold. `witnesses` is how many must
-/// have seen the checkpoint, instead of what the root says; `last` is the text of the last
-/// checkpoint that was accepted.
-///
-/// # Errors
-/// [`LogRefusal`], of the last proof.
-pub(super) fn check(
-    proofs: &[Blob],
-    contents: &Contents,
-    trust: &LogTrust,
-    witnesses: Option<u32>,
-    last: Option<&str>,
-) -> Result<Logged, LogRefusal> {
-    let keys = LogKeys::try_from(&LogTrust {
-        witness_threshold: witnesses.unwrap_or(trust.witness_threshold),
-        ..trust.clone()
-    })?;
-    let last = last.map(Checkpoint::parse).transpose();
-    let last = last.map_err(LogFault::from)?;
-    let package = &contents.manifest.package;
-    let asked = log::Asked {
-        package: &package.name,
-        version: &package.version,
-        digest: &contents.digest,
-    };
-    let mut fault = LogFault::NoEntry;
-    for proof in proofs {
-        match log::check_inclusion(&proof.0, asked, &keys, last.as_ref()) {
-            Ok(included) => return Ok(included.into()),
-            Err(error) => fault = error,
-        }
+/// What proofs of one log are checked with.
+pub(super) struct Log {
+    keys: LogKeys,
+    last: Option<Checkpoint>,
+}
+
+impl Log {
+    /// The log that `trust` names. `witnesses` is how many must have seen a checkpoint,
+    /// instead of what the root says; `last` is the text of the last checkpoint that was
+    /// accepted.
+    pub(super) fn new(
+        trust: &LogTrust,
+        witnesses: Option<u32>,
+        last: Option<&str>,
+    ) -> Result<Self, LogRefusal> {
+        let keys = LogKeys::try_from(&LogTrust {
+            witness_threshold: witnesses.unwrap_or(trust.witness_threshold),
+            ..trust.clone()
+        })?;
+        let last = last.map(Checkpoint::parse).transpose();
+        let last = last.map_err(LogFault::from)?;
+        Ok(Self { keys, last })
     }
-    Err(fault.into())
+
+    /// Checks the proofs that came with a version: one must hold. Fails with the fault of the
+    /// last.
+    pub(super) fn check(&self, proofs: &[Blob], contents: &Contents) -> Result<Logged, LogRefusal> {
+        let package = &contents.manifest.package;
+        let asked = log::Asked {
+            package: &package.name,
+            version: &package.version,
+            digest: &contents.digest,
+        };
+        let mut fault = LogFault::NoEntry;
+        for proof in proofs {
+            match log::check_inclusion(&proof.0, asked, &self.keys, self.last.as_ref()) {
+                Ok(included) => return Ok(included.into()),
+                Err(error) => fault = error,
+            }
+        }
+        Err(fault.into())
+    }
+
+    /// The versions of `package` that were withdrawn, each with the number of its entry. All
+    /// proofs must hold.
+    pub(super) fn withdrawn(
+        &self,
+        proofs: &[Blob],
+        package: &PackageName,
+    ) -> Result<BTreeMap<Version, u64>, LogRefusal> {
+        let mut withdrawn = BTreeMap::new();
+        for proof in proofs {
+            let (version, included) =
+                log::check_withdrawal(&proof.0, package, &self.keys, self.last.as_ref())?;
+            withdrawn.insert(version, included.index);
+        }
+        Ok(withdrawn)
+    }
 }

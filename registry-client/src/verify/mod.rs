@@ -6,6 +6,7 @@
 //! trust root → signers → index → package manifest → config (name and version) and
 //! object → publish log → revocations → versions seen before.
 
+mod basis;
 mod contents;
 mod error;
 mod log;
@@ -13,107 +14,28 @@ mod report;
 pub mod signature;
 mod signers;
 
-use std::collections::BTreeMap;
-
-use chrono::{DateTime, Utc};
 use registry_schema::{
-    Digest, PackageManifest, PackageName, Reference, TrustLevel, Version,
+    Digest, PackageManifest, PackageName, TrustLevel, Version,
     signature::{Bundle, SignatureError},
     trust::{
-        policy::{Demands, Downgrade, Need, Policy},
+        policy::{Demands, Downgrade, Need},
         revocation::{Feed, Revoked},
     },
-    version::VersionRange,
 };
 use serde::{Deserialize, Serialize};
 
 pub use self::log::{LogRefusal, Logged};
-use self::signature::Signer;
 pub use self::{
+    basis::{Asked, Basis, Memory, Seen},
     contents::{Contents, contents},
     error::VerifyError,
     report::{Check, Link, Outcome, Report},
 };
+use self::{log::Log, signature::Signer};
 use crate::{
     pull::{Blob, FetchedPackage, FetchedSignature, Target},
-    trust::{TrustStore, TrustedRoot},
+    trust::TrustedRoot,
 };
-
-/// What was asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
-    /// Host and port of the registry.
-    pub registry: String,
-    /// The package.
-    pub package: PackageName,
-    /// The version; none if any will do, such as the latest.
-    pub version: Option<Version>,
-    /// The range that the version must fit; none if any will do.
-    #[serde(default)]
-    pub range: Option<VersionRange>,
-    /// The exact index; none if any will do.
-    pub digest: Option<Digest>,
-    /// The target.
-    pub target: Target,
-}
-
-impl Asked {
-    /// What `reference` asks for, where `registry` is the one in use.
-    pub fn new(registry: &str, reference: &Reference, target: Target) -> Self {
-        Self {
-            registry: registry.to_owned(),
-            package: reference.package.clone(),
-            version: reference.version().cloned(),
-            range: reference.range().cloned(),
-            digest: reference.digest.clone(),
-            target,
-        }
-    }
-}
-
-/// What a decision rests on.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Basis {
-    /// Who is trusted.
-    pub trust: TrustStore,
-    /// What is demanded.
-    pub policy: Policy,
-    /// What was seen before.
-    pub memory: Memory,
-    /// The time.
-    pub now: DateTime<Utc>,
-}
-
-impl Basis {
-    /// Rests on `trust` alone: no rules, no memory.
-    pub fn new(trust: TrustStore, now: DateTime<Utc>) -> Self {
-        Self {
-            trust,
-            policy: Policy::default(),
-            memory: Memory::default(),
-            now,
-        }
-    }
-}
-
-/// What was seen before of one package and its registry.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Memory {
-    /// Versions of the package that were accepted, each with the digest of its index.
-    #[serde(default)]
-    pub seen: BTreeMap<Version, Digest>,
-    /// The registry's signed revocation feed.
-    #[serde(default)]
-    pub feed: Option<Blob>,
-    /// What runs or lies here already: neither an expired root nor a feed that is old or
-    /// missing stops it, though it is said.
-    #[serde(default)]
-    pub installed: Option<Digest>,
-    /// The text of the last checkpoint of the registry's log.
-    #[serde(default)]
-    pub checkpoint: Option<String>,
-}
 
 /// A package whose whole chain holds. Only [`verify`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -214,13 +136,18 @@ impl Examination<'_> {
         let signers = signers::judge(self, report)?;
         let contents = contents(self.fetched, self.asked)?;
         report.held(Link::Contents, format!("object {}", contents.object_digest));
-        let logged = self.check_log(&contents, report)?;
+        let log = self.log()?;
+        let logged = self.check_log(log.as_ref(), &contents, report)?;
         let feed = self.open_feed(&mut stale, report)?;
-        let signers = match &feed {
+        let mut signers = match &feed {
             Some(feed) => self.check_revoked(signers, &contents, logged.as_ref(), feed, report)?,
             None => signers,
         };
-        self.check_memory(&contents, report)?;
+        // Where the policy lets unsigned packages pass, too few are as good as nobody.
+        if signers.len() < self.threshold() {
+            signers.clear();
+        }
+        self.check_memory(log.as_ref(), &contents, report)?;
         let level = self.check_level(&signers, logged.as_ref(), report)?;
         Ok(VerifiedPackage {
             registry: self.asked.registry.clone(),
@@ -234,6 +161,11 @@ impl Examination<'_> {
             logged,
             stale,
         })
+    }
+
+    /// How many must have signed.
+    const fn threshold(&self) -> usize {
+        self.demands.threshold.value as usize
     }
 
     /// Lets what is installed go on although something is out of date.
@@ -275,16 +207,32 @@ impl Examination<'_> {
         Ok(())
     }
 
+    /// The log that the registry's root names, if it names one.
+    fn log(&self) -> Result<Option<Log>, VerifyError> {
+        let trust = self.root.and_then(|root| root.signed().root().log.as_ref());
+        let last = self.basis.memory.checkpoint.as_deref();
+        let log = trust.map(|trust| Log::new(trust, self.demands.witnesses.value, last));
+        log.transpose().map_err(|reason| self.log_refused(reason))
+    }
+
+    fn log_refused(&self, reason: LogRefusal) -> VerifyError {
+        VerifyError::Log {
+            package: self.asked.package.clone(),
+            reason: Box::new(reason),
+        }
+    }
+
     /// A proof that is there must hold, and one must be there where it is demanded: by the
     /// policy, or by default where the registry's root names a log.
     fn check_log(
         &self,
+        log: Option<&Log>,
         contents: &Contents,
         report: &mut Report,
     ) -> Result<Option<Logged>, VerifyError> {
         let package = || self.asked.package.clone();
         let demanded = self.demands.log.value;
-        let Some(trust) = self.root.and_then(|root| root.signed().root().log.as_ref()) else {
+        let Some(log) = log else {
             if demanded == Some(Need::Required) {
                 return Err(VerifyError::NoLog {
                     package: package(),
@@ -301,17 +249,9 @@ impl Examination<'_> {
             }
             return Err(VerifyError::NotLogged { package: package() });
         }
-        let included = log::check(
-            &self.fetched.log_proofs,
-            contents,
-            trust,
-            self.demands.witnesses.value,
-            self.basis.memory.checkpoint.as_deref(),
-        )
-        .map_err(|reason| VerifyError::Log {
-            package: package(),
-            reason: Box::new(reason),
-        })?;
+        let included = log
+            .check(&self.fetched.log_proofs, contents)
+            .map_err(|reason| self.log_refused(reason))?;
         report.held(Link::Log, included.to_string());
         Ok(Some(included))
     }
@@ -345,8 +285,17 @@ impl Examination<'_> {
             report.skipped(Link::Revocation, reason);
             return Ok(None);
         };
-        let feed = Feed::open(&bytes.0, keys, needed).map_err(failed)?;
-        feed.check_registry(registry).map_err(failed)?;
+        let opened = Feed::open(&bytes.0, keys, needed)
+            .and_then(|feed| feed.check_registry(registry).map(|()| feed));
+        let feed = match opened {
+            Ok(feed) => feed,
+            // What was kept is of keys that the root no longer names, until a newer one comes.
+            Err(reason) => {
+                return self
+                    .excuse(Link::Revocation, failed(reason), stale, report)
+                    .map(|()| None);
+            }
+        };
         let age = self.demands.revocation_max_age.value;
         if let Err(reason) = feed.check_current(self.basis.now, age.map(|age| age.0)) {
             self.excuse(Link::Revocation, failed(reason), stale, report)?;
@@ -385,9 +334,8 @@ impl Examination<'_> {
                 None => counting.push(signer),
             }
         }
-        let needed = self.demands.threshold.value as usize;
         match lost {
-            Some(revoked) if counting.len() < needed => Err(refuse(revoked)),
+            Some(revoked) if counting.len() < self.threshold() => Err(refuse(revoked)),
             _ => {
                 let issued = feed.issued_at.format("%Y-%m-%d %H:%M");
                 let said = format!("not in feed {} of {issued} UTC", feed.version);
@@ -398,12 +346,17 @@ impl Examination<'_> {
     }
 
     /// No version may have changed, and what is chosen for a range, or as the latest, must
-    /// not be older than what could have been chosen before.
-    fn check_memory(&self, contents: &Contents, report: &mut Report) -> Result<(), VerifyError> {
+    /// not be older than what could have been chosen before and was not withdrawn since.
+    fn check_memory(
+        &self,
+        log: Option<&Log>,
+        contents: &Contents,
+        report: &mut Report,
+    ) -> Result<(), VerifyError> {
         let package = || self.asked.package.clone();
         let actual = &contents.manifest.package.version;
-        let seen = &self.basis.memory.seen;
-        if let Some(digest) = seen.get(actual)
+        let memory = &self.basis.memory;
+        if let Some(Seen { digest, .. }) = memory.seen.get(actual)
             && *digest != contents.digest
         {
             return Err(VerifyError::Rewritten {
@@ -413,16 +366,25 @@ impl Examination<'_> {
                 actual: Box::new(contents.digest.clone()),
             });
         }
-        let eligible = |version: &&Version| match &self.asked.range {
-            Some(range) => version.matches(range),
-            None => !version.is_prerelease() || actual.is_prerelease(),
+        let withdrawn =
+            log.map(|log| log.withdrawn(&self.fetched.withdrawals, &self.asked.package));
+        let withdrawn = withdrawn.transpose();
+        let withdrawn = withdrawn
+            .map_err(|reason| self.log_refused(reason))?
+            .unwrap_or_default();
+        let stands = |version: &Version, seen: &Seen| {
+            let at = withdrawn.get(version).copied();
+            at.is_none_or(|at| seen.chosen_at.is_some_and(|size| at < size))
         };
-        let Some(highest) = seen.keys().rev().find(eligible) else {
-            report.skipped(Link::History, "no version of it was seen before");
+        let mut eligible = memory.eligible(self.asked, actual);
+        let Some((highest, _)) = eligible.find(|(version, seen)| stands(version, seen)) else {
+            report.skipped(
+                Link::History,
+                "no version of it was seen before that still counts",
+            );
             return Ok(());
         };
-        let named = self.asked.version.is_some() || self.asked.digest.is_some();
-        let allowed = named || self.demands.downgrade.value == Downgrade::Allow;
+        let allowed = self.asked.is_named() || self.demands.downgrade.value == Downgrade::Allow;
         if actual < highest && !allowed {
             return Err(VerifyError::Rollback {
                 package: package(),

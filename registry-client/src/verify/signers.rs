@@ -41,8 +41,8 @@ struct Verdicts {
     broken: Option<SignatureFault>,
 }
 
-/// Judges all signatures. Gives those who count: as many as are demanded, or nobody where
-/// the policy lets unsigned packages pass.
+/// Judges all signatures. Gives those who count: as many as are demanded, or fewer where the
+/// policy lets unsigned packages pass.
 pub(super) fn judge(
     examination: &Examination<'_>,
     report: &mut Report,
@@ -55,7 +55,7 @@ pub(super) fn judge(
     } = examination;
     let verdicts = verdicts(examination)?;
     let found = verdicts.counting.len();
-    if found >= demands.threshold.value as usize {
+    if found >= examination.threshold() {
         let signers: Vec<_> = verdicts.counting.into_values().collect();
         let unit = if found == 1 { "signer" } else { "signers" };
         report.held(
@@ -81,7 +81,7 @@ pub(super) fn judge(
                 words(&verdicts.strangers)
             ),
         );
-        return Ok(Vec::new());
+        return Ok(verdicts.counting.into_values().collect());
     }
     if found > 0 {
         let signers: Vec<_> = verdicts.counting.into_values().collect();

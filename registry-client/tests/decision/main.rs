@@ -6,14 +6,14 @@ mod version;
 use chrono::TimeDelta;
 use registry_client::{
     log::LogFault,
-    pull::FetchedPackage,
+    pull::{Blob, FetchedPackage},
     sign::KeyPair,
-    verify::{Basis, LogRefusal, VerifiedPackage, VerifyError, verify},
+    verify::{Basis, LogRefusal, Seen, VerifiedPackage, VerifyError, verify},
 };
 use registry_schema::{
-    Digest, TrustLevel,
+    Digest, TrustLevel, Version,
     signature::KeyType,
-    transparency::{Checkpoint, merkle},
+    transparency::{Change, Checkpoint, Entry, Proof, merkle},
     trust::{
         policy::Policy,
         revocation::{FeedError, Subject},
@@ -196,14 +196,16 @@ fn a_version_must_be_in_the_one_log() {
     assert!(matches!(case.judged(), Err(VerifyError::NoLog { .. })));
 }
 
+fn seen(index: &[u8], chosen_at: Option<u64>) -> Seen {
+    let digest = Digest::sha256(index);
+    Seen { digest, chosen_at }
+}
+
 #[test]
 fn what_was_seen_is_neither_gone_behind_nor_changed() {
     let mut case = case();
-    let (higher, digest) = (
-        "1.1.0".parse().expect("a version"),
-        Digest::sha256(b"higher"),
-    );
-    case.basis.memory.seen.insert(higher, digest.clone());
+    let higher = "1.1.0".parse().expect("a version");
+    case.basis.memory.seen.insert(higher, seen(b"higher", None));
     for reference in ["demo/pass", "demo/pass@^1.0"] {
         let back = case.verify(reference);
         assert!(
@@ -218,8 +220,94 @@ fn what_was_seen_is_neither_gone_behind_nor_changed() {
     case.verify("demo/pass").expect("allowed");
 
     let same = "1.0.0".parse().expect("a version");
-    case.basis.memory.seen.insert(same, digest);
+    case.basis.memory.seen.insert(same, seen(b"higher", None));
     assert!(matches!(case.judged(), Err(VerifyError::Rewritten { .. })));
+}
+
+/// The proof that a version of `demo/pass` was withdrawn, by the second entry of the log.
+fn withdrawal(of: &str) -> Blob {
+    let change = Change::Yank {
+        package: "demo/pass".parse().expect("a name"),
+        version: of.parse().expect("a version"),
+    };
+    let leaf = Entry::new(version::now(), change)
+        .to_bytes()
+        .expect("small");
+    let first = merkle::leaf(b"first");
+    let checkpoint = Checkpoint {
+        origin: HOST.to_owned(),
+        size: 2,
+        root: merkle::parent(&first, &merkle::leaf(&leaf)),
+    };
+    let proof = Proof {
+        extra: Some(leaf),
+        index: 1,
+        path: vec![first],
+        checkpoint: checkpoint.sign(&version::log()).note().to_string(),
+    };
+    Blob(proof.to_string().into_bytes())
+}
+
+#[test]
+fn who_saw_a_version_that_the_log_withdrew_goes_back() {
+    let mut case = case();
+    let higher: Version = "1.1.0".parse().expect("a version");
+    let chosen_at = |case: &mut Case, size| {
+        let seen = seen(b"higher", size);
+        case.basis.memory.seen.insert(higher.clone(), seen);
+    };
+    chosen_at(&mut case, Some(1));
+    case.fetched.withdrawals = vec![withdrawal("1.1.0")];
+    for reference in ["demo/pass", "demo/pass@^1.0"] {
+        case.verify(reference).expect(reference);
+    }
+    // Each version above must be withdrawn.
+    let highest = "1.2.0".parse().expect("a version");
+    let seen = seen(b"highest", None);
+    case.basis.memory.seen.insert(highest, seen);
+    let back = case.verify("demo/pass");
+    assert!(matches!(back, Err(VerifyError::Rollback { .. })));
+    case.fetched.withdrawals.push(withdrawal("1.2.0"));
+    case.verify("demo/pass").expect("both are withdrawn");
+
+    // It was chosen again after that entry: then the withdrawal was taken back.
+    chosen_at(&mut case, Some(2));
+    let back = case.verify("demo/pass");
+    assert!(matches!(back, Err(VerifyError::Rollback { .. })));
+    chosen_at(&mut case, None);
+    // A proof that does not hold is no proof, whatever it is of.
+    case.fetched.withdrawals[0].0[60] ^= 1;
+    let bent = case.verify("demo/pass");
+    assert!(matches!(bent, Err(VerifyError::Log { .. })), "{bent:?}");
+    case.fetched.withdrawals = case.fetched.log_proofs.clone();
+    let Err(VerifyError::Log { reason, .. }) = case.verify("demo/pass") else {
+        panic!("a publication is no withdrawal");
+    };
+    assert!(matches!(
+        *reason,
+        LogRefusal::Fault(LogFault::OtherEntry { .. })
+    ));
+}
+
+#[test]
+fn one_revoked_of_too_few_is_not_merely_unsigned() {
+    let mut case = case();
+    case.policy("[[rule]]\nmode = \"normal\"\nthreshold = 2");
+    let passed = case.judged().expect("unsigned may pass");
+    assert_eq!(passed.signers, Vec::new());
+    let signer = Subject::Identity(case.key.fingerprint().into());
+    case.basis.memory.feed = Some(feed(&case.key, vec![signer]));
+    assert!(matches!(case.judged(), Err(VerifyError::Revoked { .. })));
+}
+
+#[test]
+fn a_feed_of_keys_that_were_changed_since_stops_nothing() {
+    let mut case = case();
+    let other = KeyPair::generate(KeyType::Ed25519).expect("a key");
+    case.basis.memory.feed = Some(feed(&other, Vec::new()));
+    assert!(matches!(case.judged(), Err(VerifyError::Feed { .. })));
+    case.install();
+    assert!(!case.judged().expect("it goes on").stale.is_empty());
 }
 
 #[test]

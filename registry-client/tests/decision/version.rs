@@ -94,6 +94,7 @@ pub(crate) fn package(key: &KeyPair, version: &str) -> FetchedPackage {
         object: Blob(object),
         signatures: vec![FetchedSignature::Bundle(Blob(bundle))],
         log_proofs: vec![Blob(proof.to_string().into_bytes())],
+        withdrawals: Vec::new(),
     }
 }
 

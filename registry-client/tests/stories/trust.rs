@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::{
-    home::{Ended, Home},
+    home::{Ended, Home, edit},
     stage::Stage,
 };
 
@@ -109,6 +109,36 @@ async fn a_pinned_root_leads_to_signers_log_and_revocations() {
     let (report, ended) = explained(&poor, &[]);
     assert_eq!((ended.code, report["level"].as_str()), (0, Some("L1")));
     assert_eq!(outcome(&report, "log"), "not-checked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_saw_a_withdrawn_version_goes_back_and_returns() {
+    let (stage, _) = trusted_registry().await;
+    let manifest = stage.admin.path("counter/package.toml");
+    edit(&manifest, "version = \"0.1.0\"", "version = \"0.2.0\"");
+    stage.admin.run(&["build", "counter"]).exits(0);
+    let push = ["push", "counter", "--key", "alice.key"];
+    stage.admin.run(&push).exits(0);
+    let user = user_of(&stage);
+    let latest = |reference: &str| {
+        let ended = user
+            .run(&["verify", reference, "--output", "json"])
+            .exits(0);
+        ended.json()["version"].as_str().expect("text").to_owned()
+    };
+    assert_eq!(latest("demo/counter"), "0.2.0");
+    let bad = "demo/counter:0.2.0";
+    let yank = ["yank", bad, "--reason", "counts twice"];
+    for _ in 0..2 {
+        stage.admin.run(&yank).exits(0);
+        assert_eq!(latest("demo/counter"), "0.1.0");
+        assert_eq!(latest("demo/counter@^0"), "0.1.0");
+        // It can still be had by its name.
+        assert_eq!(latest(bad), "0.2.0");
+        assert_eq!(latest("demo/counter"), "0.1.0");
+        stage.admin.run(&["unyank", bad]).exits(0);
+        assert_eq!(latest("demo/counter"), "0.2.0");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -214,7 +214,7 @@ fn status(error: &ServiceError) -> StatusCode {
 
 const fn status_of_log(error: &LogError) -> StatusCode {
     match error {
-        LogError::NotLogged { .. } => StatusCode::NOT_FOUND,
+        LogError::NotLogged { .. } | LogError::NotWithdrawn { .. } => StatusCode::NOT_FOUND,
         LogError::Submitted(_) | LogError::Cosignature(_) => StatusCode::BAD_REQUEST,
         LogError::Forked { .. } => StatusCode::CONFLICT,
         LogError::NoWitness => StatusCode::FORBIDDEN,
@@ -263,6 +263,7 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
         E::Index(_) => ("index", "UNSUPPORTED"),
         E::Audit(_) => ("audit", "UNSUPPORTED"),
         E::Log(LogError::NotLogged { .. }) => ("not-logged", "MANIFEST_UNKNOWN"),
+        E::Log(LogError::NotWithdrawn { .. }) => ("not-withdrawn", "MANIFEST_UNKNOWN"),
         E::Log(LogError::Forked { .. }) => ("log-forked", "DENIED"),
         E::Log(LogError::NoWitness) => ("witness-unknown", "DENIED"),
         E::Log(_) => ("publish-log", "UNSUPPORTED"),

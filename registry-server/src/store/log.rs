@@ -315,6 +315,25 @@ pub async fn publication(
     Ok(row.map(Logged::from))
 }
 
+const WITHDRAWAL: &str = "select position, leaf, kind from log_entries \
+     where package = $1 and version = $2 and kind in ('yank', 'unyank') order by position desc limit 1";
+
+/// The entry that says that a version was withdrawn; none if that was taken back since.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn withdrawal(
+    db: &Db,
+    package: &PackageName,
+    version: &Version,
+) -> Result<Option<Logged>, StoreError> {
+    let (package, version) = (package.to_string(), version.to_string());
+    let row: Option<(i64, String, String)> = on!(Db, db, c => sqlx::query_as(WITHDRAWAL)
+        .bind(&package).bind(&version).fetch_optional(c).await)?;
+    let withdrawn = row.filter(|(.., kind)| kind == "yank");
+    Ok(withdrawn.map(|(position, leaf, _)| Logged::from((position, leaf))))
+}
+
 const UNPROVEN: &str = "select position, leaf from log_entries \
      where proof is null and kind = 'publish' order by position limit $1";
 

@@ -159,6 +159,7 @@ fn unsigned(name: &str) -> FetchedPackage {
         object: Blob(object().to_vec()),
         signatures: Vec::new(),
         log_proofs: Vec::new(),
+        withdrawals: Vec::new(),
     }
 }
 

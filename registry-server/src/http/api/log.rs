@@ -72,21 +72,34 @@ pub(super) async fn entries(
     ))
 }
 
-/// Proof that a version is in the publish log
+/// The parameters of a proof.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ProofParameters {
+    /// Of what: `publish` (by default) or `yank`.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    of: log::Event,
+}
+
+/// Proof of what the publish log says of a version
 ///
 /// As C2SP `tlog-proof`: entry, way to the root, signed checkpoint.
 #[utoipa::path(get, path = "/packages/{namespace}/{name}/versions/{version}/proof", tag = "log",
     params(
         ("namespace" = String, Path, description = "Name of the namespace"),
         ("name" = String, Path, description = "Name of the package in it"),
-        ("version" = String, Path, description = "A version such as `1.2.0`")),
+        ("version" = String, Path, description = "A version such as `1.2.0`"),
+        ProofParameters),
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub(super) async fn proof(
     State(app): State<App>,
     caller: Caller,
     VersionPath(package, version): VersionPath,
+    Query(parameters): Query<ProofParameters>,
 ) -> Result<Response, Failure> {
-    let proof = log::proof(&app, &caller, &package, &version).await?;
+    let proof = log::proof(&app, &caller, &package, &version, parameters.of).await?;
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, text)], proof.to_string()).into_response())
 }

@@ -33,7 +33,7 @@ use registry_schema::{
 };
 use tokio::sync::Mutex;
 
-pub use read::{LARGEST_PAGE, PAGE, Part, checkpoint, detail, entries, place, proof, tile};
+pub use read::{Event, LARGEST_PAGE, PAGE, Part, checkpoint, detail, entries, place, proof, tile};
 pub use witness::cosign;
 pub use write::{published, role, say, signed};
 
@@ -87,6 +87,12 @@ pub enum LogError {
     /// The version is not in the log.
     #[error("{package} {version} is not in the publish log: it is not published, or not public")]
     NotLogged {
+        package: PackageName,
+        version: Version,
+    },
+    /// The version is not withdrawn.
+    #[error("the publish log does not say that {package} {version} is withdrawn")]
+    NotWithdrawn {
         package: PackageName,
         version: Version,
     },

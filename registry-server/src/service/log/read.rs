@@ -14,6 +14,8 @@ use registry_schema::{
     },
 };
 
+use serde::Deserialize;
+
 use super::LogError;
 use crate::{
     app::App,
@@ -181,25 +183,42 @@ pub async fn place(
     Ok(logged.map(|logged| logged.position))
 }
 
-/// The proof that a version was logged when it was published, to those who may read it.
+/// What the log is to prove of a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Event {
+    /// That it was published.
+    #[default]
+    Publish,
+    /// That it was withdrawn, which was not taken back since.
+    Yank,
+}
+
+/// The proof of what happened to a version, to those who may read it.
 ///
 /// # Errors
 /// [`ServiceError::RepositoryUnknown`] for those who may not; [`LogError::NotLogged`];
-/// [`LogError::Changed`] if the stored entry and tree contradict each other.
+/// [`LogError::NotWithdrawn`]; [`LogError::Changed`] if the stored entry and tree contradict
+/// each other.
 pub async fn proof(
     app: &App,
     caller: &Caller,
     package: &PackageName,
     version: &Version,
+    event: Event,
 ) -> Result<Proof, ServiceError> {
     let repository = RepositoryName::from(package);
     if !access::may_read(app, caller, repository.as_str()).await? {
         return Err(ServiceError::RepositoryUnknown(repository));
     }
-    let logged = store::log::publication(&app.db, package, version).await?;
-    let logged = logged.ok_or_else(|| LogError::NotLogged {
-        package: package.clone(),
-        version: version.clone(),
+    let logged = match event {
+        Event::Publish => store::log::publication(&app.db, package, version).await?,
+        Event::Yank => store::log::withdrawal(&app.db, package, version).await?,
+    };
+    let (package, version) = (package.clone(), version.clone());
+    let logged = logged.ok_or(match event {
+        Event::Publish => LogError::NotLogged { package, version },
+        Event::Yank => LogError::NotWithdrawn { package, version },
     })?;
     prove(app, &logged).await
 }
