@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Everything a request needs, cloned into each handler.
+//! Everything a request needs.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use registry_client::verify::signature::Roots;
@@ -23,56 +26,73 @@ use crate::{
     store::Db,
 };
 
-/// The registry's parts. Cloning is cheap.
+/// The registry, cloned into each handler; all clones are one.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// The registry's parts.
+pub struct Parts {
     /// How it was started.
-    pub config: Arc<Config>,
-    /// Where clients reach it; without a trailing slash in [`App::origin`].
-    pub public_url: Arc<Url>,
+    pub config: Config,
+    /// Where clients reach it; without a trailing slash in [`Parts::origin`].
+    pub public_url: Url,
     /// The database.
     pub db: Db,
     /// The content.
     pub blobs: Blobs,
     /// The searchable catalogue.
-    pub index: Arc<Index>,
+    pub index: Index,
     /// Held while the index catches up with the store.
-    pub indexing: Arc<tokio::sync::Mutex<()>>,
+    pub indexing: tokio::sync::Mutex<()>,
     /// The time.
     pub clock: Clock,
     /// Randomness.
     pub random: Random,
     /// What anybody may read, as it was read last.
-    pub reads: Arc<Reads>,
+    pub reads: Reads,
     /// What `/metrics` shows.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Metrics,
     /// Signs the revocation feed.
-    pub feed_key: Arc<DocumentKey>,
+    pub feed_key: DocumentKey,
     /// Name and key of the publish log.
-    pub log: Arc<Log>,
+    pub log: Log,
     /// Signs and checks bearer tokens.
-    pub bearer: Arc<BearerKey>,
+    pub bearer: BearerKey,
     /// Signs records of decisions.
-    pub records: Arc<DocumentKey>,
+    pub records: DocumentKey,
     /// What OIDC providers said of themselves.
-    pub providers: Arc<Providers>,
+    pub providers: Providers,
     /// What keyless signatures are checked with.
     pub sigstore_roots: Roots,
     /// Keeps the hashes of pullers from being guessed.
-    pub pull_salt: Arc<str>,
+    pub pull_salt: String,
     /// Keeps two requests from continuing one upload at the same time.
-    pub sessions: Arc<Sessions>,
+    pub sessions: Sessions,
     /// What is remembered of addresses, to keep them within limits.
-    pub limits: Arc<Limits>,
+    pub limits: Limits,
     /// TLS, if it is served.
-    pub tls: Option<Arc<Tls>>,
+    pub tls: Option<Tls>,
     /// Whether the registry was told to stop.
-    pub stopping: Arc<AtomicBool>,
+    pub stopping: AtomicBool,
     /// Other registries, and where else connections may go.
-    pub remotes: Arc<Remotes>,
+    pub remotes: Remotes,
 }
 
-impl App {
+impl From<Parts> for App {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Parts {
     /// Scheme, host and port under which clients reach the registry, as in
     /// `http://127.0.0.1:5000`.
     pub fn origin(&self) -> &str {

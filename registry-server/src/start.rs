@@ -5,16 +5,20 @@ use std::{
     fs::File,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 use registry_client::verify::signature::Roots;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, watch},
+    task::JoinHandle,
+};
 use url::Url;
 
 use crate::{
-    app::App,
+    app::{App, Parts},
     blob::{BlobError, Blobs, S3},
     clock::{Clock, Random},
     config::Config,
@@ -25,14 +29,18 @@ use crate::{
     },
     index::Index,
     job,
+    metrics::Metrics,
     service::{
-        ServiceError, catalogue,
+        ServiceError,
+        cache::Reads,
+        catalogue,
         document_key::DocumentKey,
         log::{self, Log},
         mirror::Remotes,
         names,
         oidc::Providers,
         outbound::{Outbound, SystemLookup},
+        session::Sessions,
         start as first,
         token::BearerKey,
     },
@@ -251,30 +259,31 @@ async fn assemble(
     let log = Log::open(&db, &random, &config.publish_log, host).await?;
     let outbound = Outbound::new(&config.allow_private, Arc::new(SystemLookup));
     let remotes = Remotes::new(outbound, config.upstream_logins.clone());
-    Ok(App {
-        config: Arc::new(config),
-        public_url: Arc::new(public_url),
+    Ok(Parts {
+        config,
+        public_url,
         db,
         blobs,
-        index: Arc::new(index),
-        indexing: Arc::default(),
+        index,
+        indexing: Mutex::default(),
         clock,
         random,
-        reads: Arc::default(),
-        metrics: Arc::default(),
-        feed_key: Arc::new(feed_key),
-        log: Arc::new(log),
-        bearer: Arc::new(BearerKey::new(secret.as_bytes())),
-        records: Arc::new(records),
-        providers: Arc::new(Providers::new()?),
+        reads: Reads::default(),
+        metrics: Metrics::default(),
+        feed_key,
+        log,
+        bearer: BearerKey::new(secret.as_bytes()),
+        records,
+        providers: Providers::new()?,
         sigstore_roots,
-        pull_salt: pull_salt.into(),
-        sessions: Arc::default(),
-        limits: Arc::new(limits),
-        tls: tls.map(Arc::new),
-        stopping: Arc::default(),
-        remotes: Arc::new(remotes),
-    })
+        pull_salt,
+        sessions: Sessions::default(),
+        limits,
+        tls,
+        stopping: AtomicBool::default(),
+        remotes,
+    }
+    .into())
 }
 
 /// Makes the administrator and its token, once: of several replicas that start on an empty

@@ -19,7 +19,7 @@ use crate::support::TestRegistry;
 
 /// Another replica on the same database.
 async fn replica(registry: &TestRegistry) -> App {
-    let config = (*registry.app.config).clone();
+    let config = registry.app.config.clone();
     let (clock, random) = (registry.app.clock.clone(), Random::system());
     let addr = ([127, 0, 0, 1], 1).into();
     registry_server::open(config, addr, Clock::from_fn(move || clock.now()), random)

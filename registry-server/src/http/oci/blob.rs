@@ -73,10 +73,10 @@ pub(super) async fn get(
     }
     let whole = status == StatusCode::OK;
     let stream = app.blobs.stream(digest, part.start, length, whole).await;
-    let metrics = app.metrics.clone();
+    let counted = app.clone();
     let stream = stream.map_err(ServiceError::from)?.inspect(move |piece| {
         if let Ok(piece) = piece {
-            metrics.sent(piece.len() as u64);
+            counted.metrics.sent(piece.len() as u64);
         }
     });
     Ok(built(answer.body(Body::from_stream(stream))))

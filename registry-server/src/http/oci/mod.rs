@@ -61,6 +61,7 @@ pub async fn dispatch(
     response
 }
 
+/// What writes is boxed: its state is large, and would be copied with every read.
 async fn route(
     app: App,
     caller: Caller,
@@ -76,28 +77,31 @@ async fn route(
             manifest::get(&app, &caller, &name, reference, request).await
         }
         (Resource::Manifest(name, reference), "PUT") => {
-            manifest::put(&app, &caller, &name, reference, request, body).await
+            Box::pin(manifest::put(
+                &app, &caller, &name, reference, request, body,
+            ))
+            .await
         }
         (Resource::Manifest(name, Reference::Tag(tag)), "DELETE") => {
-            tag::delete(&app, &caller, &name, &tag, request).await
+            Box::pin(tag::delete(&app, &caller, &name, &tag, request)).await
         }
         (Resource::Manifest(name, Reference::Digest(digest)), "DELETE") => {
-            manifest::delete(&app, &caller, &name, &digest).await
+            Box::pin(manifest::delete(&app, &caller, &name, &digest)).await
         }
         (Resource::Blob(name, digest), "GET" | "HEAD") => {
             blob::get(&app, &caller, &name, &digest, request).await
         }
         (Resource::Blob(name, digest), "DELETE") => {
-            blob::delete(&app, &caller, &name, &digest).await
+            Box::pin(blob::delete(&app, &caller, &name, &digest)).await
         }
         (Resource::Uploads(name), "POST") => {
-            upload::begin(&app, &caller, &name, request, body).await
+            Box::pin(upload::begin(&app, &caller, &name, request, body)).await
         }
         (Resource::Upload(name, id), "PATCH") => {
-            upload::append(&app, &caller, &name, &id, request, body).await
+            Box::pin(upload::append(&app, &caller, &name, &id, request, body)).await
         }
         (Resource::Upload(name, id), "PUT") => {
-            upload::finish(&app, &caller, &name, &id, request, body).await
+            Box::pin(upload::finish(&app, &caller, &name, &id, request, body)).await
         }
         (Resource::Upload(name, id), "GET" | "HEAD") => {
             upload::status(&app, &caller, &name, &id).await

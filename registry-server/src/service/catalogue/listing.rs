@@ -40,8 +40,8 @@ pub async fn search(app: &App, caller: &Caller, search: Search) -> Result<Listin
     let readable = access::readable(app, caller).await?;
     let question = Search { readable, ..search };
     let end = question.first.saturating_add(question.limit);
-    let index = app.index.clone();
-    let found = blocking(move || Ok(index.search(&question)?)).await?;
+    let searched = app.clone();
+    let found = blocking(move || Ok(searched.index.search(&question)?)).await?;
     Ok(Listing {
         total: found.total as u64,
         packages: summaries(app, &found.names).await?,
@@ -90,8 +90,8 @@ async fn catch_up(app: &App) -> Result<(), ServiceError> {
         for package in packages {
             batch.push(document(app, &package).await?);
         }
-        let index = app.index.clone();
-        blocking(move || Ok(index.apply(&batch, last)?)).await?;
+        let searched = app.clone();
+        blocking(move || Ok(searched.index.apply(&batch, last)?)).await?;
     }
 }
 

@@ -75,7 +75,7 @@ async fn a_client_is_whom_its_certificate_stands_for() {
 
     // Revoked, it does not even get in.
     std::fs::write(dir.path().join("clients.crl"), ours.revoke(20)).expect("a file");
-    let tls = registry.app.tls.clone().expect("TLS");
+    let tls = registry.app.tls.as_ref().expect("TLS");
     assert!(tls.reload().expect("a list"));
     let again = somebody(&registry, &ours, &shows);
     let refused = again.request(reqwest::Method::GET, path).send().await;

@@ -313,7 +313,7 @@ async fn a_new_certificate_is_used_at_once_and_a_broken_one_never() {
     let registry = serve(dir.path(), ClientAuth::Off, TlsVersion::Tls12).await;
     let client = Client::new(&ours);
     let shown = async || client.ask(&registry).await.expect("an answer").1;
-    let tls = registry.app.tls.clone().expect("TLS");
+    let tls = registry.app.tls.as_ref().expect("TLS");
     assert_eq!(shown().await, first.certificate);
     assert!(!tls.reload().expect("nothing is wrong"), "nothing changed");
 

@@ -141,7 +141,7 @@ impl TestRegistry {
         let dir = TempDir::new().expect("a directory");
         let config = Config {
             data: dir.path().to_owned(),
-            ..(*self.app.config).clone()
+            ..self.app.config.clone()
         };
         let (registry, _) = Self::serve(config, dir, self.seconds.clone()).await;
         let admin = User {
@@ -207,7 +207,7 @@ impl TestRegistry {
             .await
             .expect("a clean end");
         self.app.db.close().await;
-        let (config, admin) = ((*self.app.config).clone(), self.admin.token.clone());
+        let (config, admin) = (self.app.config.clone(), self.admin.token.clone());
         let seconds = self.seconds.clone();
         // The last owner of the search index must be gone before the next takes it.
         drop(self);
