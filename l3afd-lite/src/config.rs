@@ -88,7 +88,7 @@ pub enum OnRevoked {
 }
 
 /// `[registry]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegistryConfig {
     /// Host and port for references that name none; `BPFPKG_REGISTRY` if absent.
@@ -97,6 +97,32 @@ pub struct RegistryConfig {
     /// Hosts that are spoken to without encryption. Loopback always is.
     #[serde(default)]
     pub plain_http: Vec<String>,
+    /// Seconds that a registry has for one package, 1 to 3600.
+    #[serde(default = "default_timeout")]
+    pub timeout_seconds: u64,
+    /// Archives or folders in OCI image layout that are looked into before any registry is
+    /// asked, in this order: for nodes that no network reaches. Trust stays with the
+    /// registry that a reference names.
+    #[serde(default)]
+    pub layouts: Vec<PathBuf>,
+}
+
+impl RegistryConfig {
+    /// How long a registry has for one package.
+    pub const fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_seconds)
+    }
+}
+
+impl Default for RegistryConfig {
+    fn default() -> Self {
+        Self {
+            default: None,
+            plain_http: Vec::new(),
+            timeout_seconds: default_timeout(),
+            layouts: Vec::new(),
+        }
+    }
 }
 
 /// `[trust]`.
@@ -146,6 +172,10 @@ fn default_socket() -> PathBuf {
 
 const fn default_interval() -> u64 {
     5
+}
+
+const fn default_timeout() -> u64 {
+    60
 }
 
 const fn default_grace() -> u64 {
@@ -236,6 +266,12 @@ impl Config {
         let ranges = [
             ("interval_seconds", self.interval_seconds, 1, 3600),
             ("grace_milliseconds", self.grace_milliseconds, 50, 60_000),
+            (
+                "registry.timeout_seconds",
+                self.registry.timeout_seconds,
+                1,
+                3600,
+            ),
         ];
         for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
@@ -253,9 +289,11 @@ impl Config {
             ("bpffs", &self.bpffs),
             ("api.socket", &self.api.socket),
         ];
+        let layouts = &self.registry.layouts;
         for (key, value) in paths
             .into_iter()
             .chain(self.trust.file.iter().map(|file| ("trust.file", file)))
+            .chain(layouts.iter().map(|path| ("registry.layouts", path)))
         {
             if !value.is_absolute() {
                 return Err(ConfigError::Relative {
@@ -400,6 +438,14 @@ mod tests {
             ("stat_dir = \"/x\"", "unknown field `stat_dir`"),
             ("state_dir = \"x\"", "write an absolute path"),
             ("interval_seconds = 0", "1 to 3600"),
+            (
+                "[registry]\ntimeout_seconds = 0",
+                "registry.timeout_seconds",
+            ),
+            (
+                "[registry]\nlayouts = [\"x.tar\"]",
+                "registry.layouts is `x.tar`",
+            ),
             (
                 "[[chain]]\ninterface = \"a/b\"\nhook = \"xdp\"",
                 "`a/b` cannot be an interface",

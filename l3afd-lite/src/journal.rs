@@ -27,7 +27,7 @@ pub struct Journal {
     /// Digest of the configuration file whose wishes were taken over last.
     #[serde(default)]
     pub config: Option<Digest>,
-    /// Digests that references led to when they were last asked for.
+    /// Digests that references, each with its registry, led to when they were last accepted.
     #[serde(default)]
     pub resolved: BTreeMap<String, Digest>,
     /// Chains by the key of their place.

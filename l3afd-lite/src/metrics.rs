@@ -213,6 +213,15 @@ impl<K: Kernel> Agent<K> {
                     &labels,
                     u64::from(program.revoked.is_some()),
                 );
+                let help =
+                    "Whether something is out of date by which the program's package was accepted";
+                page.add(
+                    "l3afd_lite_program_stale",
+                    MetricKind::Gauge,
+                    help,
+                    &labels,
+                    u64::from(program.stale.is_some()),
+                );
                 for (verdict, packets) in &program.ends {
                     let mut labels = labels.clone();
                     labels.push(("verdict", verdict));

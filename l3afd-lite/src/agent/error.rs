@@ -130,7 +130,7 @@ impl AgentError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Memory(_) => "memory",
-            Self::Fetch(_) => "fetch",
+            Self::Fetch(error) => error.reason(),
             Self::Verify { error } => match &**error {
                 VerifyError::Signature(error) => error.code(),
                 VerifyError::Finding { .. } => "verify::finding",

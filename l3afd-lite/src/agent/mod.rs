@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The agent: takes wishes, finds out what they mean, and brings the kernel there.
 //!
-//! One change at a time; reading status and measurements never waits for one.
+//! One change at a time, and whoever's turn it is has all packages at hand: neither changes
+//! nor looks wait for a registry that somebody else asks.
 
 mod carry;
 mod error;
@@ -171,12 +172,14 @@ impl<K: Kernel> Agent<K> {
     /// What befalls single chains is in the report.
     pub async fn apply(&self, desired: &Desired) -> Result<Report, AgentError> {
         desired.check()?;
+        let all = self.ready_all(desired, Ask::Registry).await?;
         let _turn = self.turn.lock().await;
         let before = self.desired();
         let mut accepted = Desired::default();
         let mut report = Report::default();
-        for subject in self.subjects(desired)? {
-            let outcome = self.settle_one(&subject, Ask::Registry, true).await?;
+        for ready in all {
+            let subject = ready.subject.clone();
+            let outcome = self.settle_one(ready, true)?;
             let refused = outcome.state == OutcomeState::Refused;
             match &subject {
                 Subject::Chain(place, spec) => {
@@ -211,11 +214,13 @@ impl<K: Kernel> Agent<K> {
     pub async fn apply_chain(&self, chain: ChainSpec) -> Result<Report, AgentError> {
         let place = chain.place().map_err(crate::desired::DesiredError::from)?;
         let removes = chain.programs.is_empty();
+        self.desired().set_chain(chain.clone())?;
+        let subject = Subject::Chain(place, (!removes).then_some(&chain));
+        let ready = self.ready(subject, Ask::Registry).await;
         let _turn = self.turn.lock().await;
         let mut desired = self.desired();
         desired.set_chain(chain.clone())?;
-        let subject = Subject::Chain(place, (!removes).then_some(&chain));
-        let outcome = self.settle_one(&subject, Ask::Registry, true).await?;
+        let outcome = self.settle_one(ready, true)?;
         if outcome.state != OutcomeState::Refused {
             self.change(|journal| journal.desired = desired)?;
         }
@@ -244,13 +249,16 @@ impl<K: Kernel> Agent<K> {
     /// # Errors
     /// [`AgentError::Journal`], [`AgentError::Kernel`] if not even the pins can be read.
     pub async fn settle(&self, ask: Ask) -> Result<Report, AgentError> {
-        let _turn = self.turn.lock().await;
         let desired = self.desired();
         let mut report = Report::default();
         for subject in self.subjects(&desired)? {
-            report
-                .outcomes
-                .push(self.settle_one(&subject, ask, true).await?);
+            let ready = self.ready(subject, ask).await;
+            let _turn = self.turn.lock().await;
+            if self.desired() != desired {
+                // Something else was wished meanwhile; the next interval sees to the rest.
+                break;
+            }
+            report.outcomes.push(self.settle_one(ready, true)?);
         }
         Ok(report)
     }
@@ -262,13 +270,11 @@ impl<K: Kernel> Agent<K> {
     /// As [`Agent::apply`].
     pub async fn plan(&self, desired: &Desired) -> Result<Report, AgentError> {
         desired.check()?;
+        let all = self.ready_all(desired, Ask::Registry).await?;
         let _turn = self.turn.lock().await;
-        let mut report = Report::default();
-        for subject in self.subjects(desired)? {
-            report
-                .outcomes
-                .push(self.settle_one(&subject, Ask::Registry, false).await?);
-        }
-        Ok(report)
+        let outcomes = all.into_iter().map(|ready| self.settle_one(ready, false));
+        Ok(Report {
+            outcomes: outcomes.collect::<Result<_, _>>()?,
+        })
     }
 }

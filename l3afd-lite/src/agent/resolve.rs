@@ -13,7 +13,7 @@ use registry_schema::{Digest, Reference};
 use super::{Agent, AgentError, lock};
 use crate::clock;
 use crate::desired::{ChainSpec, ProbeSpec};
-use crate::fetch::Ask;
+use crate::fetch::{Ask, Origin};
 use crate::kernel::Kernel;
 use crate::parameter::settings;
 use crate::place::Place;
@@ -41,7 +41,7 @@ impl<K: Kernel> Agent<K> {
         reference: &Reference,
         ask: Ask,
     ) -> Result<Arc<Package>, AgentError> {
-        let key = reference.to_string();
+        let key = self.key(reference)?;
         if ask == Ask::Kept
             && let Some(package) = lock(&self.packages).get(&key)
         {
@@ -49,16 +49,19 @@ impl<K: Kernel> Agent<K> {
         }
         let last = lock(&self.journal).resolved.get(&key).cloned();
         let fetched = self.fetcher.fetch(reference, last.as_ref(), ask).await?;
-        if let Some(stale) = &fetched.stale {
-            tracing::warn!(%reference, "{stale}");
+        if let Origin::Kept(Some(why)) = &fetched.origin {
+            tracing::warn!(%reference, "{why}");
         }
-        let basis = self.basis(&fetched.asked, last, ask).await?;
+        let trust = self
+            .refresh(&fetched.asked.registry, &fetched.origin)
+            .await?;
+        let basis = self.basis(&fetched.asked, &fetched.package.digest(), trust)?;
         let mut request = Request {
             fetched: fetched.package,
             asked: fetched.asked,
             basis,
         };
-        let online = ask == Ask::Registry && fetched.stale.is_none();
+        let online = fetched.origin == Origin::Registry;
         let mut verified = verify(&request);
         if let Err(VerifyError::Signature(signature::VerifyError::Rollback { actual, .. })) =
             &verified
@@ -73,9 +76,7 @@ impl<K: Kernel> Agent<K> {
         if online {
             log_size = self.fetcher.confirm_log(&request, &self.memory).await?;
         }
-        for stale in &verified.stale {
-            tracing::warn!(%reference, "{stale}");
-        }
+        self.note_stale(&verified.digest, &verified.stale);
         self.memory.remember(
             &request.asked,
             &verified.manifest.package.version,
@@ -91,13 +92,17 @@ impl<K: Kernel> Agent<K> {
         Ok(package)
     }
 
-    /// Brings what is pinned of a registry up to date, as far as it can be reached; gives
-    /// what is trusted then.
-    pub(super) async fn refresh(&self, registry: &str) -> Result<TrustStore, AgentError> {
+    /// Brings what is pinned of a registry up to date: from where the bytes of a package
+    /// were, as far as that can be reached. Gives what is trusted then.
+    pub(super) async fn refresh(
+        &self,
+        registry: &str,
+        origin: &Origin,
+    ) -> Result<TrustStore, AgentError> {
         let mut trust = self.config.trust()?;
         let refreshed = self
             .fetcher
-            .refresh(registry, &mut trust, &self.memory)
+            .refresh(registry, &mut trust, &self.memory, origin)
             .await;
         for problem in refreshed.problems {
             tracing::warn!(registry, "{problem}");
@@ -111,21 +116,27 @@ impl<K: Kernel> Agent<K> {
         Ok(trust)
     }
 
-    /// What the decision about a package rests on. `last` is what was accepted for the same
-    /// reference before.
-    pub(super) async fn basis(
+    /// A reference with its registry, so that it has one spelling.
+    pub(super) fn key(&self, reference: &Reference) -> Result<String, AgentError> {
+        let mut whole = reference.clone();
+        whole.registry = Some(self.fetcher.host(reference)?);
+        Ok(whole.to_string())
+    }
+
+    /// What the decision about a package with the index `digest` rests on.
+    pub(super) fn basis(
         &self,
         asked: &Asked,
-        last: Option<Digest>,
-        ask: Ask,
+        digest: &Digest,
+        trust: TrustStore,
     ) -> Result<Basis, AgentError> {
-        let trust = match ask {
-            Ask::Registry => self.refresh(&asked.registry).await?,
-            Ask::Kept => self.config.trust()?,
-        };
         let root = trust.root_of(&asked.registry).map(TrustedRoot::signed);
         let mut memory = self.memory.recall(&asked.registry, &asked.package, root)?;
-        memory.installed = last;
+        // Accepted here before, by whatever reference to the same registry.
+        let here = format!("{}/", asked.registry);
+        let accepted = |(key, known): (&String, &Digest)| known == digest && key.starts_with(&here);
+        let installed = lock(&self.journal).resolved.iter().any(accepted);
+        memory.installed = installed.then(|| digest.clone());
         Ok(Basis {
             trust,
             policy: self.config.policy()?,

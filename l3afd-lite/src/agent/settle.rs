@@ -5,13 +5,14 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::resolve::Resolved;
 use super::{Agent, AgentError, Outcome, OutcomeState, Problem, lock};
 use crate::desired::{ChainSpec, Desired, ProbeSpec};
 use crate::fetch::Ask;
 use crate::kernel::Kernel;
 use crate::place::Place;
 use crate::plan::{Step, plan_chain, plan_probe};
-use crate::wanted::Wish;
+use crate::wanted::{WantedChain, WantedProbe, Wish};
 
 /// Longest pause before something that failed is tried again.
 const MAX_PAUSE: Duration = Duration::from_mins(5);
@@ -25,9 +26,25 @@ pub(super) struct Trouble {
 }
 
 /// One chain or probe, for planning: what it is called and what is wished of it.
+#[derive(Clone)]
 pub(super) enum Subject<'a> {
     Chain(Place, Option<&'a ChainSpec>),
     Probe(String, Option<&'a ProbeSpec>),
+}
+
+/// What a wish comes to, down to packages at hand; nothing if nothing shall run; or why it
+/// cannot be had.
+enum Meaning {
+    Chain(Place, Result<Option<Resolved<WantedChain>>, AgentError>),
+    Probe(String, Result<Option<Resolved<WantedProbe>>, AgentError>),
+}
+
+/// A subject that needs no registry any more.
+pub(super) struct Ready<'a> {
+    pub(super) subject: Subject<'a>,
+    /// Whether it failed so recently that it stays as it is.
+    paused: bool,
+    meaning: Meaning,
 }
 
 impl Subject<'_> {
@@ -73,15 +90,26 @@ impl<K: Kernel> Agent<K> {
         Ok(subjects)
     }
 
-    /// Brings one subject to what is wished, or only says how when `carry` is not set.
-    pub(super) async fn settle_one(
+    /// Finds out what is wished of all subjects.
+    ///
+    /// # Errors
+    /// As [`Agent::subjects`].
+    pub(super) async fn ready_all<'a>(
         &self,
-        subject: &Subject<'_>,
+        desired: &'a Desired,
         ask: Ask,
-        carry: bool,
-    ) -> Result<Outcome, AgentError> {
-        let title = subject.title();
-        let thinned = match subject {
+    ) -> Result<Vec<Ready<'a>>, AgentError> {
+        let mut all = Vec::new();
+        for subject in self.subjects(desired)? {
+            all.push(self.ready(subject, ask).await);
+        }
+        Ok(all)
+    }
+
+    /// Finds out what is wished of one subject. It may take as long as registries are given,
+    /// so it is done before anybody's turn.
+    pub(super) async fn ready<'a>(&self, subject: Subject<'a>, ask: Ask) -> Ready<'a> {
+        let thinned = match &subject {
             Subject::Chain(_, Some(spec)) => spec
                 .programs
                 .iter()
@@ -89,17 +117,45 @@ impl<K: Kernel> Agent<K> {
             Subject::Probe(_, Some(spec)) => self.withdrawn(&spec.package),
             _ => false,
         };
-        let paused = ask == Ask::Kept && self.paused(&title) && !thinned;
-        let (steps, ended) = match subject {
+        let paused = ask == Ask::Kept && self.paused(&subject.title()) && !thinned;
+        let meaning = match &subject {
             Subject::Chain(place, spec) => {
                 let spec = spec.filter(|_| !paused);
-                self.settle_chain(place, spec, paused, ask, carry).await
+                let spec = spec.and_then(|spec| self.standing(spec));
+                let resolved = match &spec {
+                    None => Ok(None),
+                    Some(spec) => self.resolve_chain(place, spec, ask).await.map(Some),
+                };
+                Meaning::Chain(place.clone(), resolved)
             }
             Subject::Probe(name, spec) => {
-                let spec = spec.filter(|_| !paused);
-                self.settle_probe(name, spec, paused, ask, carry).await
+                let spec = spec.filter(|spec| !paused && !self.withdrawn(&spec.package));
+                let resolved = match spec {
+                    None => Ok(None),
+                    Some(spec) => self.resolve_probe(spec, ask).await.map(Some),
+                };
+                Meaning::Probe(name.clone(), resolved)
             }
         };
+        Ready {
+            subject,
+            paused,
+            meaning,
+        }
+    }
+
+    /// Brings one subject to what is wished, or only says how when `carry` is not set.
+    pub(super) fn settle_one(&self, ready: Ready<'_>, carry: bool) -> Result<Outcome, AgentError> {
+        let Ready {
+            subject,
+            paused,
+            meaning,
+        } = ready;
+        let title = subject.title();
+        let (steps, ended) = tokio::task::block_in_place(|| match meaning {
+            Meaning::Chain(place, resolved) => self.settle_chain(&place, resolved, paused, carry),
+            Meaning::Probe(name, resolved) => self.settle_probe(&name, resolved, paused, carry),
+        });
         let waits = steps.iter().any(|step| matches!(step, Step::Wait { .. }));
         let changes = steps
             .iter()
@@ -137,77 +193,62 @@ impl<K: Kernel> Agent<K> {
         })
     }
 
-    async fn settle_chain(
+    fn settle_chain(
         &self,
         place: &Place,
-        spec: Option<&ChainSpec>,
+        resolved: Result<Option<Resolved<WantedChain>>, AgentError>,
         paused: bool,
-        ask: Ask,
         carry: bool,
     ) -> (Vec<Step>, Result<(), AgentError>) {
-        let spec = spec.and_then(|spec| self.standing(spec));
-        let resolved = match &spec {
-            None => Ok(None),
-            Some(spec) => self.resolve_chain(place, spec, ask).await.map(Some),
+        let actual = match self.kernel.chain(place) {
+            Ok(actual) => actual,
+            Err(error) => return (Vec::new(), Err(error.into())),
         };
-        tokio::task::block_in_place(|| {
-            let actual = match self.kernel.chain(place) {
-                Ok(actual) => actual,
-                Err(error) => return (Vec::new(), Err(error.into())),
-            };
-            let wish = match &resolved {
-                Ok(Some(resolved)) => Wish::Run(resolved.wanted.clone()),
-                Ok(None) if !paused => Wish::Remove,
-                _ => Wish::Keep,
-            };
-            let steps = plan_chain(place, &wish, &actual, lock(&self.journal).chain(place));
-            let carried = match (&resolved, carry) {
-                (Ok(resolved), true) => self.carry_chain(place, &steps, resolved.as_ref()),
-                (Err(_), true) => self.carry_chain(place, &steps, None),
-                (_, false) => Ok(()),
-            };
-            (steps, resolved.map(|_| ()).and(carried))
-        })
+        let wish = match &resolved {
+            Ok(Some(resolved)) => Wish::Run(resolved.wanted.clone()),
+            Ok(None) if !paused => Wish::Remove,
+            _ => Wish::Keep,
+        };
+        let steps = plan_chain(place, &wish, &actual, lock(&self.journal).chain(place));
+        let carried = match (&resolved, carry) {
+            (Ok(resolved), true) => self.carry_chain(place, &steps, resolved.as_ref()),
+            (Err(_), true) => self.carry_chain(place, &steps, None),
+            (_, false) => Ok(()),
+        };
+        (steps, resolved.map(|_| ()).and(carried))
     }
 
-    async fn settle_probe(
+    fn settle_probe(
         &self,
         name: &str,
-        spec: Option<&ProbeSpec>,
+        resolved: Result<Option<Resolved<WantedProbe>>, AgentError>,
         paused: bool,
-        ask: Ask,
         carry: bool,
     ) -> (Vec<Step>, Result<(), AgentError>) {
-        let resolved = match spec.filter(|spec| !self.withdrawn(&spec.package)) {
-            None => Ok(None),
-            Some(spec) => self.resolve_probe(spec, ask).await.map(Some),
+        let probes = match self.kernel.probes() {
+            Ok(probes) => probes,
+            Err(error) => return (Vec::new(), Err(error.into())),
         };
-        tokio::task::block_in_place(|| {
-            let probes = match self.kernel.probes() {
-                Ok(probes) => probes,
-                Err(error) => return (Vec::new(), Err(error.into())),
-            };
-            let actual = probes
-                .iter()
-                .find(|(other, _)| other == name)
-                .map(|(_, actual)| actual);
-            let wish = match &resolved {
-                Ok(Some(resolved)) => Wish::Run(resolved.wanted.clone()),
-                Ok(None) if !paused => Wish::Remove,
-                _ => Wish::Keep,
-            };
-            let steps = plan_probe(name, &wish, actual, lock(&self.journal).probes.get(name));
-            let resolved = match resolved {
-                Ok(resolved) => resolved,
-                Err(error) => return (steps, Err(error)),
-            };
-            let carried = if carry {
-                self.carry_probe(name, &steps, resolved.as_ref())
-            } else {
-                Ok(())
-            };
-            (steps, carried)
-        })
+        let actual = probes
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, actual)| actual);
+        let wish = match &resolved {
+            Ok(Some(resolved)) => Wish::Run(resolved.wanted.clone()),
+            Ok(None) if !paused => Wish::Remove,
+            _ => Wish::Keep,
+        };
+        let steps = plan_probe(name, &wish, actual, lock(&self.journal).probes.get(name));
+        let resolved = match resolved {
+            Ok(resolved) => resolved,
+            Err(error) => return (steps, Err(error)),
+        };
+        let carried = if carry {
+            self.carry_probe(name, &steps, resolved.as_ref())
+        } else {
+            Ok(())
+        };
+        (steps, carried)
     }
 
     /// Whether something failed so recently that it is not tried yet.

@@ -70,6 +70,10 @@ pub struct ProgramStatus {
     /// Why it should no longer run; none if it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<String>,
+    /// What is out of date, and would keep its package from being accepted now, although it
+    /// goes on; none if nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<String>,
     /// The function.
     pub function: String,
     /// The kernel's id.
@@ -164,9 +168,10 @@ impl<K: Kernel> Agent<K> {
         })
     }
 
-    /// The same, with the reason if its package was revoked.
+    /// The same, with what is known of its package by now.
     fn marked(&self, mut program: ProgramStatus) -> ProgramStatus {
         program.revoked = self.revoked(&program.digest);
+        program.stale = self.stale(&program.digest);
         program
     }
 
@@ -247,6 +252,7 @@ fn program(position: usize, loaded: &LoadedMember) -> ProgramStatus {
         woven: loaded.woven.clone(),
         signer: member.signer.clone(),
         revoked: None,
+        stale: None,
         function: member.function.clone(),
         program_id: loaded.program.id,
         tag: loaded.program.tag.clone(),

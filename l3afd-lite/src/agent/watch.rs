@@ -2,7 +2,7 @@
 //! Whether what runs may still run: every few minutes the revocation feeds of its registries
 //! are asked for, and every package is judged again by what is known now.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use registry_client::verify as signature;
@@ -11,19 +11,21 @@ use registry_schema::{Digest, Reference};
 use super::{Agent, lock};
 use crate::config::OnRevoked;
 use crate::desired::ChainSpec;
-use crate::fetch::Ask;
+use crate::fetch::Origin;
 use crate::kernel::Kernel;
 use crate::verify::VerifyError;
 
 /// How often everything is judged again.
 const EVERY: Duration = Duration::from_mins(5);
 
-/// What is known of revocations.
+/// What is known of packages that were accepted.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     looked: Option<Instant>,
     /// Indexes that may no longer run, and why.
     revoked: BTreeMap<Digest, String>,
+    /// Indexes that would not be accepted now because something is out of date, and what.
+    stale: BTreeMap<Digest, String>,
 }
 
 /// Why an error means that a package may no longer run; none for every other error.
@@ -46,22 +48,29 @@ impl<K: Kernel> Agent<K> {
     pub(crate) async fn judge_again(&self) {
         lock(&self.watch).looked = Some(Instant::now());
         let packages: Vec<_> = lock(&self.packages).values().cloned().collect();
-        let registries: BTreeSet<_> = packages
-            .iter()
-            .map(|package| package.request.asked.registry.clone())
-            .collect();
-        for registry in registries {
-            if let Err(error) = self.refresh(&registry).await {
-                tracing::warn!(registry, "{error}");
-            }
-        }
+        let mut trusted = BTreeMap::new();
         for package in packages {
             let (fetched, asked) = (&package.request.fetched, &package.request.asked);
+            let registry = &asked.registry;
+            if !trusted.contains_key(registry) {
+                let trust = self.refresh(registry, &Origin::Registry).await;
+                trusted.insert(registry.clone(), trust);
+            }
             let digest = package.verified.digest.clone();
-            match self.basis(asked, Some(digest.clone()), Ask::Kept).await {
+            let basis = match &trusted[registry] {
+                Ok(trust) => self.basis(asked, &digest, trust.clone()),
+                Err(error) => {
+                    tracing::warn!(registry, "{error}");
+                    continue;
+                }
+            };
+            match basis {
                 Ok(basis) => match signature::verify(fetched, asked, &basis) {
                     Err(error) => self.note_revocation(&digest, revocation(&error)),
-                    Ok(_) => self.note_revocation(&digest, None),
+                    Ok(package) => {
+                        self.note_revocation(&digest, None);
+                        self.note_stale(&digest, &package.stale);
+                    }
                 },
                 Err(error) => tracing::warn!("{error}"),
             }
@@ -87,6 +96,26 @@ impl<K: Kernel> Agent<K> {
         }
     }
 
+    /// Remembers what is out of date of a package that goes on.
+    pub(super) fn note_stale(&self, digest: &Digest, stale: &[String]) {
+        let mut watch = lock(&self.watch);
+        if stale.is_empty() {
+            watch.stale.remove(digest);
+            return;
+        }
+        let stale = stale.join("; ");
+        if watch.stale.get(digest) != Some(&stale) {
+            tracing::warn!(target: "stale", %digest, "{stale}");
+            watch.stale.insert(digest.clone(), stale);
+        }
+    }
+
+    /// What is out of date, and would keep the package with this index from being accepted
+    /// now; none if nothing is.
+    pub(super) fn stale(&self, digest: &Digest) -> Option<String> {
+        lock(&self.watch).stale.get(digest).cloned()
+    }
+
     /// Why the package with this index may no longer run; none if it may.
     pub(super) fn revoked(&self, digest: &Digest) -> Option<String> {
         lock(&self.watch).revoked.get(digest).cloned()
@@ -97,9 +126,11 @@ impl<K: Kernel> Agent<K> {
         if self.config.on_revoked == OnRevoked::Flag {
             return false;
         }
-        let resolved = lock(&self.journal);
-        let digest = resolved.resolved.get(&package.to_string());
-        let digest = package.digest.as_ref().or(digest);
+        let Ok(key) = self.key(package) else {
+            return false;
+        };
+        let journal = lock(&self.journal);
+        let digest = package.digest.as_ref().or(journal.resolved.get(&key));
         digest.is_some_and(|digest| lock(&self.watch).revoked.contains_key(digest))
     }
 

@@ -86,6 +86,9 @@ fn describe_program(text: &mut String, program: &ProgramStatus, last: bool) {
     if let Some(revoked) = &program.revoked {
         let _ = writeln!(text, "{stem}    REVOKED: {revoked}");
     }
+    if let Some(stale) = &program.stale {
+        let _ = writeln!(text, "{stem}    STALE: {stale}");
+    }
     let _ = writeln!(text, "{stem}    loaded as {}", program.woven);
     let ends: Vec<_> = program
         .ends

@@ -50,16 +50,27 @@ pub(super) async fn run(_args: &RunArgs, common: &Common) -> Result<(), CliError
         _ = terminated.recv() => return Ok(()),
         _ = interrupted.recv() => return Ok(()),
     }
+    // A registry that hangs must not keep the rest waiting.
+    let watching = Arc::clone(&agent);
+    tokio::spawn(async move {
+        loop {
+            watching.watch().await;
+            tokio::time::sleep(watching.config().interval()).await;
+        }
+    });
     let mut interval = tokio::time::interval(agent.config().interval());
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     interval.tick().await;
     loop {
+        let round = async {
+            interval.tick().await;
+            agent.settle(Ask::Kept).await
+        };
         tokio::select! {
             _ = terminated.recv() => break,
             _ = interrupted.recv() => break,
-            _ = interval.tick() => {
-                agent.watch().await;
-                if let Err(error) = agent.settle(Ask::Kept).await {
+            settled = round => {
+                if let Err(error) = settled {
                     tracing::error!("{error}");
                 }
             }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use clap::Args;
 
 use super::{CliError, Common, daemon, looking};
-use crate::agent::Status;
+use crate::agent::{ProgramStatus, Status};
 use crate::config::{Config, Mode};
 
 #[derive(Debug, Args)]
@@ -58,6 +58,10 @@ fn describe(status: &Status, with_daemon: bool) -> String {
             chain.place.to_string(),
             chain.state
         );
+        chain
+            .programs
+            .iter()
+            .for_each(|program| describe_marks(&mut text, program));
         if let Some(problem) = &chain.problem {
             let _ = writeln!(text, "    {}", problem.message);
         }
@@ -82,6 +86,10 @@ fn describe(status: &Status, with_daemon: bool) -> String {
             probe.state,
             probe.attach
         );
+        probe
+            .program
+            .iter()
+            .for_each(|program| describe_marks(&mut text, program));
         if let Some(problem) = &probe.problem {
             let _ = writeln!(text, "    {}", problem.message);
         }
@@ -90,4 +98,14 @@ fn describe(status: &Status, with_daemon: bool) -> String {
         text.push_str("nothing is asked for, and nothing runs\n");
     }
     text
+}
+
+/// What an operator should know of a program that runs.
+fn describe_marks(text: &mut String, program: &ProgramStatus) {
+    let marks = [("REVOKED", &program.revoked), ("STALE", &program.stale)];
+    for (mark, why) in marks {
+        if let Some(why) = why {
+            let _ = writeln!(text, "    {mark} {}: {why}", program.package);
+        }
+    }
 }

@@ -3,10 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod away;
+mod front;
+mod layouts;
+mod log;
 mod node;
 mod registry;
 #[path = "../support/mod.rs"]
 mod support;
+mod trusted;
 
 use node::Node;
 use registry::TestRegistry;
@@ -70,7 +75,12 @@ impl World {
     }
 
     fn node(&self, rest: &str) -> Node<'_> {
-        Node::new(&self.sandbox, &self.registry, &self.public.to_pem(), rest)
+        Node::new(
+            &self.sandbox,
+            self.registry.host(),
+            &self.public.to_pem(),
+            rest,
+        )
     }
 }
 
@@ -281,7 +291,7 @@ fn traffic_control_probes_parameters_and_metrics() {
         "package = \"test/a\"\nparameters = { stop = 1 }\n",
         1,
     );
-    node.configure(&world.registry, &key, &format!("{stopped}{probe}"));
+    node.configure(world.registry.host(), &key, &format!("{stopped}{probe}"));
     node.ok(&["apply"]);
     assert_eq!(
         node.chain("tc-ingress")["generation"],
@@ -312,7 +322,11 @@ fn traffic_control_probes_parameters_and_metrics() {
     );
     assert!(metrics.ends_with("# EOF\n"));
 
-    node.configure(&world.registry, &key, &chain("tc-egress", &["test/a"]));
+    node.configure(
+        world.registry.host(),
+        &key,
+        &chain("tc-egress", &["test/a"]),
+    );
     node.ok(&["apply"]);
     assert!(
         node.packages("tc-ingress").is_empty(),

@@ -4,16 +4,17 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::registry::TestRegistry;
-use crate::support::sandbox::{Sandbox, wait_until};
+use crate::support::sandbox::{Sandbox, run, wait_until};
 
 /// A configuration, and the processes that use it.
 pub(crate) struct Node<'a> {
     sandbox: &'a Sandbox,
     config: PathBuf,
+    seconds_ahead: u32,
 }
 
 /// A running daemon; killed, not asked, when it is dropped.
@@ -22,26 +23,26 @@ pub(crate) struct Daemon {
 }
 
 impl<'a> Node<'a> {
-    /// A node that trusts `key` (PEM) for namespace `test` of `registry`.
-    pub(crate) fn new(
-        sandbox: &'a Sandbox,
-        registry: &TestRegistry,
-        key: &str,
-        rest: &str,
-    ) -> Self {
+    /// A node that trusts `key` (PEM) for namespace `test` of the registry at `host`.
+    pub(crate) fn new(sandbox: &'a Sandbox, host: &str, key: &str, rest: &str) -> Self {
         let node = Self {
             sandbox,
             config: sandbox.path().join("config.toml"),
+            seconds_ahead: 0,
         };
-        node.configure(registry, key, rest);
+        node.configure(host, key, rest);
         node
     }
 
+    /// Sets the clock of what is started from now on: to the true time, and days later.
+    pub(crate) fn days_later(&mut self, days: u32) {
+        self.seconds_ahead = days * 24 * 60 * 60;
+    }
+
     /// Writes the configuration anew.
-    pub(crate) fn configure(&self, registry: &TestRegistry, key: &str, rest: &str) {
+    pub(crate) fn configure(&self, host: &str, key: &str, rest: &str) {
         let dir = self.sandbox.path().display();
         let bpffs = self.sandbox.bpffs();
-        let host = registry.host();
         let mut text = format!(
             "state_dir = \"{dir}/state\"\nbpffs = \"{}\"\ninterval_seconds = 1\ngrace_milliseconds = 100\n",
             bpffs.display()
@@ -50,10 +51,14 @@ impl<'a> Node<'a> {
         let (top, tables): (Vec<&str>, Vec<&str>) = rest
             .split_inclusive('\n')
             .partition(|line| line.starts_with("mode") || line.starts_with("on_stop"));
+        let (registry, tables): (Vec<&str>, Vec<&str>) = tables
+            .iter()
+            .partition(|line| line.starts_with("layouts") || line.starts_with("timeout"));
         text.extend(top);
         let _ = write!(
             text,
-            "[api]\nsocket = \"{dir}/l3afd-lite.sock\"\n[registry]\ndefault = \"{host}\"\n[trust]\nfile = \"{dir}/trust.toml\"\n"
+            "[api]\nsocket = \"{dir}/l3afd-lite.sock\"\n[registry]\ndefault = \"{host}\"\n{}[trust]\nfile = \"{dir}/trust.toml\"\n",
+            registry.concat()
         );
         let fingerprint: registry_schema::signature::PublicKey =
             registry_schema::signature::PublicKey::from_pem(key).unwrap();
@@ -69,6 +74,10 @@ impl<'a> Node<'a> {
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_l3afd-lite"));
         command.arg("--config").arg(&self.config);
+        if self.seconds_ahead > 0 {
+            command.env("LD_PRELOAD", clock());
+            command.env("SECONDS_AHEAD", self.seconds_ahead.to_string());
+        }
         command
     }
 
@@ -149,6 +158,14 @@ impl<'a> Node<'a> {
         runtime.block_on(client.text("/metrics")).unwrap()
     }
 
+    /// How often something was refused for this reason since the daemon was started.
+    pub(crate) fn refusals(&self, reason: &str) -> u32 {
+        let counted = format!("l3afd_lite_refused_total{{reason=\"{reason}\"}} ");
+        let page = self.metrics();
+        let count = page.lines().find_map(|line| line.strip_prefix(&counted));
+        count.map_or(0, |count| count.parse().unwrap())
+    }
+
     /// The status of the chain of an interface, as JSON.
     pub(crate) fn chain(&self, hook: &str) -> Value {
         let chains: Value =
@@ -181,6 +198,26 @@ impl<'a> Node<'a> {
             .map(|program| program["runs"].as_u64().unwrap())
             .collect()
     }
+}
+
+/// The clock of `clock.c`, compiled once.
+fn clock() -> &'static PathBuf {
+    static CLOCK: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, library) = CLOCK.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let library = dir.path().join("clock.so");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/story/clock.c");
+        run(&[
+            "cc",
+            "-shared",
+            "-fPIC",
+            "-o",
+            library.to_str().unwrap(),
+            source,
+        ]);
+        (dir, library)
+    });
+    library
 }
 
 impl Daemon {
