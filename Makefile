@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make demo` and `make test` are all a fresh Debian 12 machine needs.
 
-.PHONY: help setup build demo test faults test-rust test-interop test-operations release container lint doc deny separable bench vm fuzz clean
+.PHONY: help setup build demo test faults test-rust test-garage test-interop test-operations release container lint doc deny separable bench vm fuzz clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -23,6 +23,9 @@ test-rust: ## Run the Rust tests; those that need the kernel run as root
 faults: setup ## Kill, fill and break the registry, the long way: 500 kills
 	BPFPKG_KILLS=500 cargo test --locked -p registry-server --test registry -- --nocapture \
 	  crash:: faults:: bucket:: replicas:: gc:: races:: integrity::
+
+test-garage: setup ## The tests against a bucket, with Garage in the place of moto
+	@bash .ci/garage.sh
 
 test-interop: build ## Check against the clients of other people: skopeo, podman, buildah, crane, oras, sigstore, cosign; signatures: cosign, sigstore-go, npm, openssl
 	@bash .ci/interop.sh

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The check finds what is not there, the scrub what has changed, and a backup brings all of
-//! it back.
+//! The check finds what is not there, and the scrub what has changed.
 
 use std::path::{Path, PathBuf};
 
@@ -11,19 +10,11 @@ use registry_server::service::{
     fsck,
     scrub::{self, Scrub},
 };
-use reqwest::{Client, StatusCode};
-use serde_json::{Value, json};
 use sqlx::{Executor, SqlitePool};
-use tempfile::TempDir;
 
 use crate::{
-    crash::{NAME, Publisher, follow},
-    support::{
-        TestRegistry, expect,
-        package::PackageBuilder,
-        process::{Process, demand_clean, run},
-        refused,
-    },
+    crash::NAME,
+    support::{TestRegistry, expect, package::PackageBuilder, refused},
 };
 
 fn file(data: &Path, digest: &Digest) -> PathBuf {
@@ -255,113 +246,4 @@ async fn what_is_damaged_comes_back_from_another_registry() {
     assert_eq!(report.damaged.len(), 1);
     assert!(report.damaged[0].repaired);
     assert_eq!(kinds(&registry).await, Vec::<&str>::new());
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("UTF-8")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_backup_taken_under_pushes_brings_everything_back() {
-    let (live, backup, fresh) = (
-        TempDir::new().expect("a directory"),
-        TempDir::new().expect("a directory"),
-        TempDir::new().expect("a directory"),
-    );
-    let server = Process::start(live.path(), &[]);
-    let us = Publisher {
-        client: Client::new(),
-        origin: server.origin.clone(),
-        token: server.token().expect("a first start"),
-    };
-    let namespace = json!({"name": "demo"}).to_string();
-    let made = us.send(
-        reqwest::Method::POST,
-        "/api/v1/namespaces",
-        "application/json",
-        namespace.as_bytes(),
-    );
-    assert_eq!(made.await, Some(StatusCode::CREATED));
-    publish(&us, 0..5).await;
-    let to = backup.path().join("copy");
-    let (taken, ()) = tokio::join!(
-        tokio::task::spawn_blocking({
-            let (live, to) = (live.path().to_owned(), to.clone());
-            move || run(&live, &["backup", "--to", text(&to)])
-        }),
-        publish(&us, 5..10)
-    );
-    let taken = taken.expect("a backup");
-    assert!(
-        taken.status.success(),
-        "{}",
-        String::from_utf8_lossy(&taken.stderr)
-    );
-    let summary: Value = serde_json::from_slice(&taken.stdout).expect("JSON");
-    assert_eq!(summary["damaged"], 0);
-    // Beside the running registry too: the check, and the collection that finds nothing.
-    demand_clean(live.path(), &[]);
-    let collected = run(live.path(), &["gc", "--dry-run"]);
-    assert!(
-        collected.status.success(),
-        "{}",
-        String::from_utf8_lossy(&collected.stderr)
-    );
-    // Twice into the same place is refused.
-    assert!(
-        !run(live.path(), &["backup", "--to", text(&to)])
-            .status
-            .success()
-    );
-
-    let restored = run(fresh.path(), &["restore", "--from", text(&to)]);
-    assert!(
-        restored.status.success(),
-        "{}",
-        String::from_utf8_lossy(&restored.stderr)
-    );
-    let copy = Process::start(fresh.path(), &[]);
-    assert_eq!(copy.token(), None, "its accounts came with it");
-    let there = Publisher {
-        client: Client::new(),
-        origin: copy.origin.clone(),
-        token: us.token.clone(),
-    };
-    for at in 0..5 {
-        let path = format!("/v2/{NAME}/manifests/1.0.{at}");
-        assert_eq!(there.bytes(&path).await, us.bytes(&path).await);
-        follow(&there, &format!("1.0.{at}")).await;
-    }
-    let tags = there.json(&format!("/v2/{NAME}/tags/list")).await;
-    for tag in tags["tags"].as_array().expect("tags") {
-        follow(&there, tag.as_str().expect("text")).await;
-    }
-    there.publish("2.0.0").await.expect("a push into the copy");
-    assert_eq!(
-        there.json("/api/v1/search?q=pass").await["packages"][0]["version"],
-        "2.0.0"
-    );
-    demand_clean(fresh.path(), &[]);
-    damaged_is_refused(&to);
-}
-
-async fn publish(us: &Publisher, versions: std::ops::Range<u32>) {
-    for at in versions {
-        us.publish(&format!("1.0.{at}")).await.expect("a push");
-    }
-}
-
-/// A backup that has changed, or has no end, is not restored.
-fn damaged_is_refused(to: &Path) {
-    let database = to.join("registry.db");
-    let mut bytes = std::fs::read(&database).expect("the database");
-    bytes[5000] ^= 1;
-    std::fs::write(&database, bytes).expect("a flipped bit");
-    let other = TempDir::new().expect("a directory");
-    let refused = run(other.path(), &["restore", "--from", text(to)]);
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("has changed"));
-    assert!(!other.path().join("registry.db").exists());
-    std::fs::remove_file(to.join("backup.json")).expect("its end");
-    let refused = run(other.path(), &["restore", "--from", text(to)]);
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("no complete backup"));
 }

@@ -8,6 +8,7 @@ mod accounts;
 mod architecture;
 mod audit;
 mod auth;
+mod backup;
 mod blobs;
 mod bucket;
 mod catalogue;

@@ -27,7 +27,12 @@ fn publisher(origin: &str, token: &str) -> Publisher {
 }
 
 /// The options of a replica.
-fn options<'a>(database: &'a str, endpoint: &'a str, public_url: &'a str) -> Vec<&'a str> {
+fn options<'a>(
+    database: &'a str,
+    endpoint: &'a str,
+    [access_key, secret_key]: &'a [String; 2],
+    public_url: &'a str,
+) -> Vec<&'a str> {
     vec![
         "--database",
         database,
@@ -36,9 +41,9 @@ fn options<'a>(database: &'a str, endpoint: &'a str, public_url: &'a str) -> Vec
         "--s3-endpoint",
         endpoint,
         "--s3-access-key",
-        "key",
+        access_key,
         "--s3-secret-key",
-        "secret",
+        secret_key,
         "--public-url",
         public_url,
     ]
@@ -62,7 +67,8 @@ async fn three_replicas_are_one_registry() {
     let database = cluster.database("replicas").await;
     let port = free_port();
     let public_url = format!("http://127.0.0.1:{port}");
-    let options = options(&database, &bucket.endpoint, &public_url);
+    let keys = S3Server::keys();
+    let options = options(&database, &bucket.endpoint, &keys, &public_url);
     let dirs: Vec<TempDir> = (0..3)
         .map(|_| TempDir::new().expect("a directory"))
         .collect();

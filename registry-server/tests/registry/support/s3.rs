@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! An S3 server to test against: moto, from the cache that `make setup` fills.
+//! An S3 server to test against: moto, from the cache that `make setup` fills, or the one that
+//! runs already, which `BPFPKG_TEST_S3` names as `endpoint,access-key,secret-key`.
 
 use std::{
     io::{BufRead, BufReader},
@@ -11,10 +12,17 @@ use std::{
 use registry_server::config::Bucket;
 use reqwest::StatusCode;
 
-/// A private moto server on a free port. It knows one bucket, `blobs`.
+/// A server with one bucket, `blobs`: a private moto on a free port, or one for all tests.
 pub(crate) struct S3Server {
-    child: Child,
+    child: Option<Child>,
     pub(crate) endpoint: String,
+}
+
+/// Endpoint and keys of a server that runs already.
+fn running() -> Option<[String; 3]> {
+    let named = std::env::var("BPFPKG_TEST_S3").ok()?;
+    let parts: Vec<_> = named.split(',').map(str::to_owned).collect();
+    Some(parts.try_into().expect("endpoint,access-key,secret-key"))
 }
 
 /// Where `make setup` keeps tools that are no Debian packages.
@@ -31,6 +39,10 @@ fn cache() -> PathBuf {
 impl S3Server {
     /// Starts it; `None`, said loudly, where it is not installed.
     pub(crate) async fn start() -> Option<Self> {
+        if let Some([endpoint, ..]) = running() {
+            let child = None;
+            return Some(Self { child, endpoint });
+        }
         let program = cache().join("moto/bin/moto_server");
         if !program.exists() {
             eprintln!(
@@ -52,7 +64,7 @@ impl S3Server {
         // Whoever does not read what moto says stops it.
         std::thread::spawn(move || lines.for_each(drop));
         let server = Self {
-            child,
+            child: Some(child),
             endpoint: endpoint.trim().to_owned(),
         };
         server.make_bucket().await;
@@ -71,14 +83,22 @@ impl S3Server {
         panic!("moto makes no bucket");
     }
 
+    /// Access key and secret key; moto takes any.
+    pub(crate) fn keys() -> [String; 2] {
+        let [_, access_key, secret_key] =
+            running().unwrap_or_else(|| ["", "key", "secret"].map(str::to_owned));
+        [access_key, secret_key]
+    }
+
     /// The bucket, reached at `endpoint`.
     pub(crate) fn bucket_at(endpoint: &str, prefix: &str) -> Bucket {
+        let [access_key, secret_key] = Self::keys();
         Bucket {
             blobs: Some(format!("s3://blobs/{prefix}").parse().expect("a URL")),
             s3_endpoint: Some(endpoint.parse().expect("a URL")),
             s3_region: "us-east-1".to_owned(),
-            s3_access_key: Some("key".to_owned()),
-            s3_secret_key: Some("secret".to_owned()),
+            s3_access_key: Some(access_key),
+            s3_secret_key: Some(secret_key),
             s3_timeout_seconds: 2,
         }
     }
@@ -86,7 +106,9 @@ impl S3Server {
 
 impl Drop for S3Server {
     fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
+        if let Some(child) = &mut self.child {
+            drop(child.kill());
+            drop(child.wait());
+        }
     }
 }
