@@ -179,6 +179,9 @@ fn state(account: &AccountDetail) -> String {
     if !account.password && !account.robot {
         words.push("without password");
     }
+    if account.reviewer {
+        words.push("reviewer");
+    }
     if account.disabled_at.is_some() {
         words.push("disabled");
     }
