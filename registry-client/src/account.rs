@@ -63,7 +63,7 @@ impl Registry {
     /// Changes an account.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] if there is none of the name, [`RegistryError::Conflict`] if
+    /// [`RegistryError::Unknown`] if there is none of the name, [`RegistryError::Conflict`] if
     /// no administrator would be left.
     pub async fn change_account(
         &self,
@@ -117,7 +117,7 @@ impl Registry {
     /// Lets a client certificate stand for nobody.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] if it did not stand for anybody.
+    /// [`RegistryError::Unknown`] if it did not stand for anybody.
     pub async fn remove_certificate(&self, kind: &str, value: &str) -> Result<(), RegistryError> {
         let path = ["certificates", kind, value];
         let what = format!("certificate {kind}:{value}");
@@ -147,7 +147,7 @@ impl Registry {
     /// Revokes a token, and all that were made with it.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] if the caller has none of that id.
+    /// [`RegistryError::Unknown`] if the caller has none of that id.
     pub async fn revoke_token(&self, id: &str) -> Result<(), RegistryError> {
         let path = ["tokens", id];
         self.call(
@@ -216,7 +216,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::Conflict`] if the last owner would lose the role,
-    /// [`RegistryError::NotFound`] if there is no such account.
+    /// [`RegistryError::Unknown`] if there is no such account.
     pub async fn set_member(
         &self,
         namespace: &Namespace,
@@ -275,7 +275,7 @@ impl Registry {
     /// Removes a trusted publisher; its tokens end at once.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] if there is none of the name.
+    /// [`RegistryError::Unknown`] if there is none of the name.
     pub async fn remove_publisher(
         &self,
         namespace: &Namespace,

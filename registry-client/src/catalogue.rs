@@ -90,7 +90,7 @@ impl Registry {
     /// Withdraws a version, for a reason, or with none takes the withdrawal back.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] if there is no such version,
+    /// [`RegistryError::Unknown`] if there is no such version,
     /// [`RegistryError::Forbidden`] if this account may not.
     pub async fn yank(
         &self,
@@ -207,7 +207,7 @@ impl Registry {
     /// Takes a public key from a namespace.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] if it is not registered.
+    /// [`RegistryError::Unknown`] if it is not registered.
     pub async fn remove_key(
         &self,
         namespace: &Namespace,
@@ -259,6 +259,7 @@ impl Registry {
             // Pushing escapes `/`, which fingerprints may contain.
             segments.extend(["api", "v1"]).extend(path);
         }
+        let reading = method == Method::GET;
         let mut request = self.http().request(method, url).query(query);
         if let Some(credentials) = self.credentials() {
             request =
@@ -283,6 +284,7 @@ impl Registry {
             404 | 405 if !understood => {
                 Err(context.malformed("it has no catalogue: it is another kind of registry"))
             }
+            404 if !reading => Err(context.unknown(&bytes)),
             status => Err(context.status(status, &bytes)),
         }
     }

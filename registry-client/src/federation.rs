@@ -85,7 +85,7 @@ impl Registry {
     /// Removes a webhook.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] if there is none.
+    /// [`RegistryError::Unknown`] if there is none.
     pub async fn delete_webhook(
         &self,
         namespace: &Namespace,
@@ -101,7 +101,7 @@ impl Registry {
     /// Has a message sent to a webhook to try it, and switches it on again.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] if there is none.
+    /// [`RegistryError::Unknown`] if there is none.
     pub async fn test_webhook(&self, namespace: &Namespace, id: &str) -> Result<(), RegistryError> {
         let path = ["namespaces", namespace.as_str(), "webhooks", id, "test"];
         let what = format!("webhook `{id}` of `{namespace}`");

@@ -22,7 +22,8 @@ impl Registry {
     /// Who may sign for a namespace on an issuer's word.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] if there is no such namespace, as for all calls here.
+    /// [`RegistryError::NotFound`] or, for changes, [`RegistryError::Unknown`] if there is no such
+    /// namespace, as for all calls here.
     pub async fn identities(
         &self,
         namespace: &Namespace,
@@ -46,14 +47,14 @@ impl Registry {
         let body = NewNamespaceIdentity {
             identity: identity.clone(),
         };
-        let what = format!("`{identity}` for `{namespace}`");
+        let what = format!("binding `{identity}` to `{namespace}`");
         self.api(Method::POST, &path, &[], Some(&body), &what).await
     }
 
     /// Takes an identity away from a namespace.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] if it has none, or it was revoked.
+    /// [`RegistryError::Unknown`] if it has none, or it was revoked.
     pub async fn remove_identity(
         &self,
         namespace: &Namespace,
@@ -61,7 +62,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let text = identity.to_string();
         let path = ["namespaces", namespace.as_str(), "identities", &text];
-        let what = format!("`{identity}` of `{namespace}`");
+        let what = format!("taking `{identity}` from `{namespace}`");
         let done = self.call(Method::DELETE, &path, &[], NOTHING, &what).await;
         done.map(drop)
     }
@@ -69,14 +70,14 @@ impl Registry {
     /// Revokes a key or identity of a namespace.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] if it has none, or it was revoked more strictly.
+    /// [`RegistryError::Unknown`] if it has none, or it was revoked more strictly.
     pub async fn revoke_identity(
         &self,
         namespace: &Namespace,
         new: &NewIdentityRevocation,
     ) -> Result<IdentityRevocation, RegistryError> {
         let path = ["namespaces", namespace.as_str(), "revocations"];
-        let what = format!("`{}` of `{namespace}`", new.identity);
+        let what = format!("revoking `{}` of `{namespace}`", new.identity);
         self.api(Method::POST, &path, &[], Some(new), &what).await
     }
 
@@ -121,7 +122,7 @@ impl Registry {
             threshold: Some(threshold),
             ..NamespaceChange::default()
         };
-        let what = format!("namespace `{namespace}`");
+        let what = format!("a threshold for `{namespace}`");
         self.api(Method::PATCH, &path, &[], Some(&body), &what)
             .await
     }

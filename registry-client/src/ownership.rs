@@ -17,7 +17,8 @@ impl Registry {
     /// To whom a namespace is being handed over, if to anybody.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] if there is no such namespace, as for all calls here.
+    /// [`RegistryError::NotFound`] or, for changes, [`RegistryError::Unknown`] if there is no such
+    /// namespace, as for all calls here.
     pub async fn transfer(&self, namespace: &Namespace) -> Result<Option<Transfer>, RegistryError> {
         let path = ["namespaces", namespace.as_str(), "transfer"];
         self.get_json(&path, &[], &format!("namespace `{namespace}`"))
@@ -43,7 +44,7 @@ impl Registry {
     /// Accepts a namespace that was offered to this account.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] if it was not.
+    /// [`RegistryError::Unknown`] if it was not.
     pub async fn accept_transfer(&self, namespace: &Namespace) -> Result<Transfer, RegistryError> {
         let path = ["namespaces", namespace.as_str(), "transfer", "accept"];
         let what = format!("taking `{namespace}` over");
@@ -53,10 +54,10 @@ impl Registry {
     /// Calls a transfer off.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] if there is none.
+    /// [`RegistryError::Unknown`] if there is none.
     pub async fn cancel_transfer(&self, namespace: &Namespace) -> Result<(), RegistryError> {
         let path = ["namespaces", namespace.as_str(), "transfer"];
-        let what = format!("the transfer of `{namespace}`");
+        let what = format!("calling the transfer of `{namespace}` off");
         let done = self.call(Method::DELETE, &path, &[], NOTHING, &what).await;
         done.map(drop)
     }
@@ -88,7 +89,7 @@ impl Registry {
     /// Takes a domain or account back.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] if there is none.
+    /// [`RegistryError::Unknown`] if there is none.
     pub async fn remove_proof(
         &self,
         namespace: &Namespace,
@@ -102,7 +103,7 @@ impl Registry {
             kind.as_str(),
             subject,
         ];
-        let what = format!("`{subject}` of `{namespace}`");
+        let what = format!("taking `{subject}` from `{namespace}`");
         let done = self.call(Method::DELETE, &path, &[], NOTHING, &what).await;
         done.map(drop)
     }

@@ -31,7 +31,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::Forbidden`] for who is no reviewer, or publishes in the namespace;
-    /// [`RegistryError::NotFound`] if it does not wait.
+    /// [`RegistryError::Unknown`] if it does not wait.
     pub async fn review(
         &self,
         package: &PackageName,
@@ -48,7 +48,7 @@ impl Registry {
             &text,
             "review",
         ];
-        let what = format!("`{package}:{version}`");
+        let what = format!("a decision about `{package}:{version}`");
         self.api(Method::PUT, &path, &[], Some(new), &what).await
     }
 

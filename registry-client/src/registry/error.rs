@@ -4,6 +4,7 @@
 use registry_schema::{digest::DigestMismatch, exit, reference::ReferenceError};
 use serde::Deserialize;
 
+use super::read::PIECE;
 use crate::{Explain, auth::CredentialError};
 
 /// Why a registry did not give or take what was asked.
@@ -35,6 +36,20 @@ pub enum RegistryError {
         /// Host and port.
         registry: String,
         /// The limit.
+        seconds: u64,
+    },
+    /// The answer comes in drops.
+    #[error(
+        "registry `{registry}` sends {what} too slowly: less than {piece} bytes in {seconds} s"
+    )]
+    Slow {
+        /// Host and port.
+        registry: String,
+        /// What was read.
+        what: String,
+        /// How much had to come, in bytes,
+        piece: usize,
+        /// and in which time.
         seconds: u64,
     },
     /// The registry wants the password sent unencrypted to another place.
@@ -80,6 +95,16 @@ pub enum RegistryError {
         registry: String,
         /// What was looked for.
         what: String,
+    },
+    /// What a change is about is not there.
+    #[error("registry `{registry}` refuses {what}: {message}")]
+    Unknown {
+        /// Host and port.
+        registry: String,
+        /// What was to be done.
+        what: String,
+        /// The registry's words.
+        message: String,
     },
     /// Something is there already, or changed meanwhile.
     #[error("registry `{registry}` refuses {what}: {message}")]
@@ -157,11 +182,12 @@ impl Explain for RegistryError {
             Self::Setup { .. } => "registry::setup",
             Self::Unreachable { .. } => "registry::unreachable",
             Self::Timeout { .. } => "registry::timeout",
+            Self::Slow { .. } => "registry::slow",
             Self::InsecureRealm { .. } => "registry::insecure_login",
             Self::LoginNeeded { .. } => "registry::login_needed",
             Self::WrongPassword { .. } => "registry::wrong_password",
             Self::Forbidden { .. } => "registry::forbidden",
-            Self::NotFound { .. } => "registry::not_found",
+            Self::NotFound { .. } | Self::Unknown { .. } => "registry::not_found",
             Self::Conflict { .. } => "registry::conflict",
             Self::TooLarge { .. } => "registry::too_large",
             Self::Damaged { .. } => "registry::damaged",
@@ -175,15 +201,16 @@ impl Explain for RegistryError {
         match self {
             Self::Host(_) => exit::USAGE,
             Self::Setup { .. } | Self::Refused { .. } | Self::Malformed { .. } => exit::FAILURE,
-            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Unavailable { .. } => {
-                exit::UNAVAILABLE
-            }
+            Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Slow { .. }
+            | Self::Unavailable { .. } => exit::UNAVAILABLE,
             Self::Credentials(_)
             | Self::InsecureRealm { .. }
             | Self::LoginNeeded { .. }
             | Self::WrongPassword { .. }
             | Self::Forbidden { .. } => exit::AUTH,
-            Self::NotFound { .. } => exit::NOT_FOUND,
+            Self::NotFound { .. } | Self::Unknown { .. } => exit::NOT_FOUND,
             Self::Conflict { .. } => exit::CONFLICT,
             Self::TooLarge { .. } | Self::Damaged { .. } => exit::VERIFICATION,
         }
@@ -197,7 +224,7 @@ impl Explain for RegistryError {
             Self::Unreachable { registry, .. } => format!(
                 "check the address and that the registry runs; if `{registry}` speaks plain http, add `--plain-http`"
             ),
-            Self::Timeout { .. } | Self::Unavailable { .. } => {
+            Self::Timeout { .. } | Self::Slow { .. } | Self::Unavailable { .. } => {
                 "try again later, or with a longer `--timeout`".to_owned()
             }
             Self::InsecureRealm { .. } => "tell the registry's operator".to_owned(),
@@ -209,6 +236,9 @@ impl Explain for RegistryError {
             Self::NotFound { .. } => {
                 "check the name, and the version if there is one; `bpfpkg search` lists packages"
                     .to_owned()
+            }
+            Self::Unknown { .. } => {
+                "check the names; what you may not see is absent for you".to_owned()
             }
             Self::Conflict { .. } => {
                 "choose another name, or first undo what stands in the way; for a version that is \
@@ -279,6 +309,15 @@ impl Context<'_> {
         }
     }
 
+    /// The error for a change of what is not there: the registry says what that is.
+    pub(crate) fn unknown(&self, body: &[u8]) -> RegistryError {
+        RegistryError::Unknown {
+            registry: self.registry.to_owned(),
+            what: self.what.to_owned(),
+            message: message_of(body),
+        }
+    }
+
     /// The error for a request that got no answer.
     pub(crate) fn transport(&self, error: &reqwest::Error) -> RegistryError {
         let registry = self.registry.to_owned();
@@ -295,6 +334,15 @@ impl Context<'_> {
         RegistryError::Unreachable {
             registry,
             reason: clean(&innermost.to_string()),
+        }
+    }
+
+    pub(crate) fn slow(&self) -> RegistryError {
+        RegistryError::Slow {
+            registry: self.registry.to_owned(),
+            what: self.what.to_owned(),
+            piece: PIECE,
+            seconds: self.timeout_seconds.max(1),
         }
     }
 

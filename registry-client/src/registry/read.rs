@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Reading: manifests, blobs, tags, and what refers to a manifest.
 
-use std::sync::PoisonError;
+use std::{sync::PoisonError, time::Duration};
 
 use bytes::Bytes;
 use registry_schema::{Digest, PackageName, Version, media_type, name::RepositoryName};
@@ -9,6 +9,8 @@ use reqwest::{
     Response, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, WARNING},
 };
+
+use tokio::time::Instant;
 
 use super::{
     ConnectOptions, Context, MAX_MANIFEST_BYTES, Registry, RegistryError, clean, session::apply,
@@ -20,6 +22,8 @@ use crate::{
 
 /// Most warnings of one answer that are kept.
 const MAX_WARNINGS: usize = 8;
+/// How much of an answer must come in the time for which the next byte is waited for, in bytes.
+pub(super) const PIECE: usize = 32 << 10;
 
 /// A manifest or index as the registry sent it.
 #[derive(Debug, Clone)]
@@ -153,7 +157,7 @@ impl Registry {
         std::mem::take(&mut *warnings).into_iter().collect()
     }
 
-    fn note_warnings(&self, response: &Response) {
+    pub(super) fn note_warnings(&self, response: &Response) {
         let values = response.headers().get_all(WARNING).iter();
         let texts = values.filter_map(|value| warning(&String::from_utf8_lossy(value.as_bytes())));
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
@@ -414,7 +418,8 @@ fn parse_index(bytes: &[u8], context: &Context<'_>) -> Result<Index, RegistryErr
     serde_json::from_slice(bytes).map_err(|error| context.malformed(error.to_string()))
 }
 
-/// Reads an answer's body, and stops at the first byte beyond `limit`.
+/// Reads an answer's body, and stops at the first byte beyond `limit`, and where it comes too
+/// slowly to ever end: who sends a byte now and then never exceeds the wait for the next one.
 pub(crate) async fn read_body(
     mut response: Response,
     limit: u64,
@@ -427,11 +432,16 @@ pub(crate) async fn read_body(
         return Err(context.too_large(limit));
     }
     let mut bytes = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| context.transport(&error))?
-    {
+    let started = Instant::now();
+    let wait = Duration::from_secs(context.timeout_seconds.max(1));
+    loop {
+        let pieces = u32::try_from(bytes.len() / PIECE).unwrap_or(u32::MAX);
+        let until = started + wait.saturating_mul(pieces.saturating_add(2));
+        let next = tokio::time::timeout_at(until, response.chunk()).await;
+        let chunk = next.map_err(|_| context.slow())?;
+        let Some(chunk) = chunk.map_err(|error| context.transport(&error))? else {
+            break;
+        };
         if (bytes.len() + chunk.len()) as u64 > limit {
             return Err(context.too_large(limit));
         }
