@@ -62,6 +62,7 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
     let signed = signed?;
     let attached = signed.entry.digest.clone();
     push::attach(&registry, &repository, &digest, signed).await?;
+    session.pass_on(&registry);
     if args.format.output == Format::Json {
         return Ok(output::json(
             &json!({"digest": digest, "attached": attached}),

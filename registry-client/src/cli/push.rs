@@ -63,6 +63,7 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
     .await;
     bar.finish_and_clear();
     let pushed = pushed?;
+    let warnings = session.pass_on(&registry);
     let reference = format!("{host}/{}:{}", packed.package, packed.version);
     if args.format.output == Format::Json {
         return Ok(output::json(&json!({
@@ -73,6 +74,7 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
             "signer": signatory.as_ref().map(Signatory::name),
             "sent_bytes": pushed.sent_bytes,
             "skipped_bytes": pushed.skipped_bytes,
+            "warnings": warnings,
         }))?);
     }
     if !pushed.new {

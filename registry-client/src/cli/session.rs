@@ -222,6 +222,15 @@ impl Session {
         Ok(())
     }
 
+    /// Says what a registry wanted its users to know, and gives it.
+    pub(super) fn pass_on(&self, registry: &Registry) -> Vec<String> {
+        let warnings = registry.take_warnings();
+        for warning in &warnings {
+            self.say(format!("warning: {warning}"));
+        }
+        warnings
+    }
+
     /// Says something on stderr, unless silence was asked for.
     pub(super) fn say(&self, text: impl AsRef<str>) {
         if !self.global.quiet {

@@ -80,6 +80,7 @@ pub(super) async fn run(args: &Args, session: &Session) -> Result<(), Failure> {
         return write(args, &signatory, &digest, session).await;
     }
     let signed = push::sign(&registry, &repository, subject, &signatory, clock::now()).await?;
+    session.pass_on(&registry);
     let was = if signed {
         "signed"
     } else {

@@ -86,6 +86,7 @@ impl Registry {
             .map_err(|error| context.transport(&error))?;
         let status = response.status();
         if status.is_success() {
+            self.note_warnings(&response);
             return Ok(());
         }
         let words = read_body(response, MAX_MANIFEST_BYTES, &context)
