@@ -280,6 +280,21 @@ fn a_feed_is_signed_grows_and_expires() {
             subject: VERSION.to_owned()
         })
     );
+    let stronger = |from, to| {
+        let (old, new) = (feed(4, &[(VERSION, from)]), feed(5, &[(VERSION, to)]));
+        new.check_follows(&old)
+    };
+    assert_eq!(stronger(Reason::Superseded, Reason::Compromised), Ok(()));
+    let weakened = Err(FeedError::Weakened {
+        version: 5,
+        subject: VERSION.to_owned(),
+    });
+    assert_eq!(stronger(Reason::Compromised, Reason::Superseded), weakened);
+    let mut later = feed(5, &[(VERSION, Reason::Malicious)]);
+    later.revoked[0].at += TimeDelta::seconds(1);
+    assert_eq!(later.check_follows(&old), weakened);
+    later.revoked[0].at -= TimeDelta::days(1);
+    assert_eq!(later.check_follows(&old), Ok(()));
     assert_eq!(old.check_current(day(6), None), Ok(()));
     assert_eq!(
         old.check_current(day(-1), Some(1)),

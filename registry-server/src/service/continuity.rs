@@ -7,7 +7,7 @@ use registry_schema::{
     Digest, Identity, Namespace,
     continuity::{Continuity, ContinuityError},
     identity::OidcIdentity,
-    namespace_identity::{AcceptedContinuity, IdentityEnd, NewContinuity},
+    namespace_identity::{AcceptedContinuity, NewContinuity},
     signature::{Bundle, SignatureError},
     transparency::Change,
     trust::policy::SignerPattern,
@@ -96,7 +96,15 @@ pub async fn accept(
     };
     store::epochs::insert_statement(&mut tx, name, &row).await?;
     if says.retires {
-        retire(&mut tx, namespace, &signer, now + identity::MOMENT).await?;
+        retire(
+            app,
+            &mut tx,
+            caller,
+            namespace,
+            &signer,
+            now + identity::MOMENT,
+        )
+        .await?;
     }
     signature::review(app, &mut tx, caller, namespace).await?;
     say(app, &mut tx, caller, namespace, &says, &row).await?;
@@ -146,20 +154,21 @@ async fn say(
 /// Ends an identity that named its successor. A pattern is not ended by one that fits it:
 /// others may too.
 async fn retire(
+    app: &App,
     tx: &mut Tx,
+    caller: &Caller,
     namespace: &Namespace,
     signer: &Identity,
     now: DateTime<Utc>,
 ) -> Result<(), ServiceError> {
-    let end = IdentityEnd::Superseded;
     let pattern = match signer {
         Identity::Key(key) => SignerPattern::Key(*key),
         Identity::Oidc(oidc) => {
             SignerPattern::Oidc(OidcIdentity::new(oidc.issuer(), oidc.subject())?)
         }
     };
-    identity::end(tx, namespace, &pattern, end, now, "it named its successor").await?;
-    Ok(())
+    let note = "it named its successor";
+    identity::supersede(app, tx, caller, namespace, pattern, now, note).await
 }
 
 /// Reads what a bundle says, before anybody looks at its signature.

@@ -272,6 +272,36 @@ pub(super) async fn end(
     }
 }
 
+/// Ends a key or an identity because another took its place, and tells nodes.
+pub(super) async fn supersede(
+    app: &App,
+    tx: &mut Tx,
+    caller: &Caller,
+    namespace: &Namespace,
+    identity: SignerPattern,
+    since: DateTime<Utc>,
+    note: &str,
+) -> Result<(), ServiceError> {
+    let new = NewIdentityRevocation {
+        identity,
+        end: IdentityEnd::Superseded,
+        since: None,
+        note: note.to_owned(),
+    };
+    if end(tx, namespace, &new.identity, new.end, since, note).await? {
+        let identity = as_identity(&new.identity);
+        feed(app, tx, caller, namespace, &identity, &new, since).await?;
+    }
+    Ok(())
+}
+
+fn as_identity(pattern: &SignerPattern) -> Identity {
+    match pattern {
+        SignerPattern::Key(key) => Identity::Key(*key),
+        SignerPattern::Oidc(oidc) => Identity::Oidc(oidc.clone()),
+    }
+}
+
 /// The identities of a namespace that are compromised, and since when.
 pub(super) async fn compromised(
     tx: &mut Tx,
@@ -326,10 +356,7 @@ pub async fn revoke(
     if app.config.policy.is_public() {
         withdraw(app, &mut tx, caller, namespace, &new.identity).await?;
     }
-    let identity = match &new.identity {
-        SignerPattern::Key(key) => Identity::Key(*key),
-        SignerPattern::Oidc(oidc) => Identity::Oidc(oidc.clone()),
-    };
+    let identity = as_identity(&new.identity);
     let said = Change::IdentityRevoke {
         namespace: namespace.clone(),
         identity: identity.clone(),

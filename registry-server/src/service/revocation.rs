@@ -139,11 +139,15 @@ pub async fn add(
     if !store::trust::insert_revoked(tx, &revoked, version, now, caller.name()).await? {
         return Err(ServiceError::RevokedAlready(revoked.subject.to_string()));
     }
-    if store::trust::revoked_in(tx).await?.len() >= MAX_REVOKED {
+    let mut all = store::trust::revoked_in(tx).await?;
+    if all.len() >= MAX_REVOKED {
         return Err(malformed(format!(
             "it has {MAX_REVOKED} entries and is full"
         )));
     }
+    // One that was there already may say more than what was asked for.
+    all.retain(|one| one.subject == revoked.subject);
+    let revoked = all.pop().unwrap_or(revoked);
     sign(app, tx, version).await?;
     let subject = match &revoked.subject {
         Subject::Version(package, version) => {

@@ -5,10 +5,7 @@
 
 use chrono::TimeDelta;
 use registry_schema::{
-    Namespace,
-    account::Role,
-    namespace_identity::{IdentityEnd, Transfer as Shown},
-    transparency::Change,
+    Namespace, account::Role, namespace_identity::Transfer as Shown, transparency::Change,
     trust::policy::SignerPattern,
 };
 use serde_json::json;
@@ -179,7 +176,7 @@ async fn complete(app: &App, namespace: &Namespace) -> Result<(), ServiceError> 
     let owner = Role::Owner.as_str();
     store::namespaces::set_member(&mut tx, name, &row.to_account, owner, now).await?;
     if !vouched {
-        end_identities(&mut tx, namespace, &row).await?;
+        end_identities(app, &mut tx, namespace, &row).await?;
     }
     signature::review(app, &mut tx, &nobody, namespace).await?;
     for package in store::namespaces::packages(&mut tx, name).await? {
@@ -196,6 +193,7 @@ async fn complete(app: &App, namespace: &Namespace) -> Result<(), ServiceError> 
 
 /// Ends the identities that were bound before the offer: the new owner did not choose them.
 async fn end_identities(
+    app: &App,
     tx: &mut Tx,
     namespace: &Namespace,
     row: &Transfer,
@@ -214,10 +212,10 @@ async fn end_identities(
         }
     }
     let due = row.due_at.unwrap_or(row.offered_at);
+    let nobody = Caller::default();
     for identity in old {
-        let end = IdentityEnd::Superseded;
         let note = "the namespace was handed over";
-        identity::end(tx, namespace, &identity, end, due, note).await?;
+        identity::supersede(app, tx, &nobody, namespace, identity, due, note).await?;
     }
     Ok(())
 }

@@ -156,9 +156,18 @@ pub async fn find_revoked(db: &Db, subject: &Subject) -> Result<Option<Revoked>,
 
 const INSERT: &str = "insert into revocations \
      (subject, sequence, revoked_at, reason, note, added_at, added_by) \
-     values ($1, $2, $3, $4, $5, $6, $7) on conflict (subject) do nothing";
+     values ($1, $2, $3, $4, $5, $6, $7) \
+     on conflict (subject) do update set sequence = excluded.sequence, note = excluded.note, \
+     added_at = excluded.added_at, added_by = excluded.added_by, \
+     revoked_at = case when excluded.revoked_at < revocations.revoked_at \
+     then excluded.revoked_at else revocations.revoked_at end, \
+     reason = case when excluded.reason = 'superseded' \
+     then revocations.reason else excluded.reason end \
+     where excluded.revoked_at < revocations.revoked_at \
+     or (revocations.reason = 'superseded' and excluded.reason <> 'superseded')";
 
-/// Adds a revocation; `false` if the subject is revoked already.
+/// Adds a revocation, or makes one that is there stricter; `false` if the subject is revoked
+/// as strictly already.
 ///
 /// # Errors
 /// [`StoreError::Statement`].

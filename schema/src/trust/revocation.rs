@@ -4,7 +4,7 @@
 //! The feed is signed, its version only grows, what is in it stays in it, and it expires,
 //! so that a mirror can neither drop an entry nor hold back news unnoticed.
 
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -46,6 +46,9 @@ pub enum FeedError {
     /// An entry that was there is gone.
     #[error("revocation feed version {version} has lost the entry for {subject}")]
     Dropped { version: u64, subject: String },
+    /// An entry says less than it did.
+    #[error("revocation feed version {version} takes back a part of what was said of {subject}")]
+    Weakened { version: u64, subject: String },
     /// Its time is over.
     #[error("revocation feed version {version} expired at {at}")]
     Expired { version: u64, at: DateTime<Utc> },
@@ -212,6 +215,14 @@ pub struct NewRevocation {
     pub note: String,
 }
 
+impl Revoked {
+    /// Whether it refuses all that `older` did.
+    fn covers(&self, older: &Self) -> bool {
+        let weaker = self.reason == Reason::Superseded && older.reason != Reason::Superseded;
+        self.at <= older.at && !weaker
+    }
+}
+
 impl fmt::Display for Revoked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -318,31 +329,37 @@ impl Feed {
     }
 
     /// Checks that it may take the place of `older`: its version is not lower, and
-    /// everything that was revoked still is.
+    /// everything that was revoked still is, from no later on and for no lesser reason.
     ///
     /// # Errors
-    /// [`FeedError::Rollback`], [`FeedError::Forked`], [`FeedError::Dropped`].
+    /// [`FeedError::Rollback`], [`FeedError::Forked`], [`FeedError::Dropped`],
+    /// [`FeedError::Weakened`].
     pub fn check_follows(&self, older: &Self) -> Result<(), FeedError> {
         if self.version < older.version {
             let (actual, seen) = (self.version, older.version);
             return Err(FeedError::Rollback { actual, seen });
         }
         // The same version may be signed anew, with a later expiry.
-        let subjects: BTreeSet<_> = self.revoked.iter().map(|one| &one.subject).collect();
+        let own: BTreeMap<_, _> = self.revoked.iter().map(|one| (&one.subject, one)).collect();
         if self.version == older.version && self.revoked != older.revoked {
             return Err(FeedError::Forked(self.version));
         }
-        match older
-            .revoked
-            .iter()
-            .find(|one| !subjects.contains(&one.subject))
-        {
-            Some(lost) => Err(FeedError::Dropped {
-                version: self.version,
-                subject: lost.subject.to_string(),
-            }),
-            None => Ok(()),
+        let version = self.version;
+        for old in &older.revoked {
+            let subject = || old.subject.to_string();
+            match own.get(&old.subject) {
+                None => {
+                    let subject = subject();
+                    return Err(FeedError::Dropped { version, subject });
+                }
+                Some(own) if !own.covers(old) => {
+                    let subject = subject();
+                    return Err(FeedError::Weakened { version, subject });
+                }
+                Some(_) => {}
+            }
         }
+        Ok(())
     }
 
     /// Checks that it counts at `now`: not expired, and issued at most `max_age` seconds
