@@ -210,6 +210,8 @@ async fn look(app: &App, proof: &Proof) -> Result<(), ServiceError> {
     let found = tokio::time::timeout(WAIT, fetch(app, proof)).await;
     let failure = match found {
         Ok(Ok(())) => None,
+        // Which domain it is stands beside it.
+        Ok(Err(IdentityError::Domain { reason, .. })) => Some(reason),
         Ok(Err(error)) => Some(error.to_string()),
         Err(_) => Some(format!("it took longer than {} s", WAIT.as_secs())),
     };
@@ -248,7 +250,9 @@ async fn fetch(app: &App, proof: &Proof) -> Result<(), IdentityError> {
     if text.lines().any(|line| line.trim() == wanted) {
         Ok(())
     } else {
-        Err(failed(format!("{PATH} has no line `{wanted}`")))
+        // The line itself is for maintainers; what failed is for everybody.
+        let place = format!("{}/{}", app.host(), proof.namespace);
+        Err(failed(format!("{PATH} has no line that fits {place}")))
     }
 }
 
