@@ -156,6 +156,15 @@ pub(super) async fn revoke(
     registry: &Registry,
     session: &Session,
 ) -> Result<(), Failure> {
+    if let (End::Superseded, Some(since)) = (args.reason, args.since) {
+        return Err(Failure::usage(
+            format!(
+                "`--since {}`: what is superseded ends now",
+                since.format("%Y-%m-%d %H:%M UTC")
+            ),
+            "leave `--since` out, or give `--reason compromised`",
+        ));
+    }
     let new = NewIdentityRevocation {
         identity: args.identity,
         end: match args.reason {

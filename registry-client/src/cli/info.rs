@@ -8,6 +8,7 @@ use registry_schema::{
     api::{Deprecation, PackageDetail, VersionDetail},
     namespace_identity::Epoch,
     reference::Selector,
+    review::Wait,
 };
 
 use crate::pull::resolve;
@@ -145,10 +146,12 @@ fn signers(detail: &VersionDetail) -> String {
         .signatures
         .iter()
         .map(|signature| {
-            let key = match (signature.key, &signature.signer) {
-                (Some(key), _) => key.to_string(),
-                (None, Some(signer)) => signer.to_string(),
-                (None, None) => "a key it does not name".to_owned(),
+            let key = match (signature.key, &signature.signer, &signature.reason) {
+                (Some(key), ..) => key.to_string(),
+                (None, Some(signer), _) => signer.to_string(),
+                // The reason names an identity.
+                (None, None, Some(reason)) => return reason.clone(),
+                (None, None, None) => "a key it does not name".to_owned(),
             };
             match &signature.reason {
                 _ if signature.registered => key,
@@ -206,11 +209,15 @@ fn show_version(detail: &VersionDetail) -> Result<(), Failure> {
         ("stars", stars(detail)),
     ])?;
     if let Some(pending) = &detail.summary.pending {
-        let signed = pending.signers.len();
-        output::line(format!(
-            "\nwaits: {signed} of {} signatures; only publishers and reviewers see it",
-            pending.threshold
-        ))?;
+        let waits = match pending.waits_for {
+            Wait::Signature => format!(
+                "waits: {} of {} signatures",
+                pending.signers.len(),
+                pending.threshold
+            ),
+            Wait::Review => "waits for a reviewer".to_owned(),
+        };
+        output::line(format!("\n{waits}; only publishers and reviewers see it"))?;
     }
     if let Some(revoked) = &detail.revoked {
         output::line(format!("\nREVOKED: {revoked}"))?;

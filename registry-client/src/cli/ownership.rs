@@ -95,7 +95,7 @@ pub(super) async fn transfer(
         }
         TransferCommand::Cancel { namespace } => {
             registry.cancel_transfer(&namespace).await?;
-            session.say(format!("{namespace} is not handed over"));
+            session.say(format!("{namespace} stays with its owner"));
         }
         TransferCommand::Show { namespace, format } => {
             let found = registry.transfer(&namespace).await?;
@@ -103,7 +103,7 @@ pub(super) async fn transfer(
                 return Ok(output::json(&found)?);
             }
             let text = found.map_or_else(
-                || format!("{namespace} is not handed over"),
+                || format!("{namespace} is not being handed over"),
                 |found| sentence(&namespace, &found),
             );
             output::line(text)?;
@@ -149,6 +149,11 @@ pub(super) async fn proof(
                     "put this line into https://{subject}/.well-known/bpfpkg.txt, and repeat:"
                 ));
                 output::line(line)?;
+            }
+            if found.kind == ProofKind::Forge && !found.valid {
+                session.say(format!(
+                    "it is seen when one of its jobs runs `bpfpkg token exchange --namespace {namespace}`"
+                ));
             }
         }
         ProofCommand::Remove { namespace, subject } => {

@@ -47,7 +47,8 @@ pub(super) enum Command {
     },
     /// Exchange a CI job's ID token, read from stdin, for one that publishes for 30 minutes
     Exchange {
-        /// The namespace to publish in; needed only if several trust the job
+        /// The namespace to publish in: if several trust the job, or for the registry to see
+        /// that the job's account stands behind it (`bpfpkg namespace proof`)
         #[arg(long)]
         namespace: Option<Namespace>,
         #[command(flatten)]

@@ -3,12 +3,17 @@
 
 use std::path::Path;
 
-use registry_schema::{Namespace, api::NamespaceKey, exit, signature::Fingerprint};
+use registry_schema::{
+    Namespace, api::NamespaceKey, exit, namespace_identity::AcceptedContinuity,
+    signature::Fingerprint,
+};
 
 use super::confirm;
 use crate::{
     cli::{clock, failure::Failure, namespace::read_public_key, session::Session},
-    trust::TrustedKey,
+    registry::Registry,
+    trust::{TrustStore, TrustedKey},
+    vouch::vouched_by,
 };
 
 /// Trusts the keys that the registry names, or the one in `file`.
@@ -34,8 +39,10 @@ pub(super) async fn add(
         ));
         keys.push(key);
     } else {
-        let mut registered = session.connect(host)?.keys(namespace).await?;
+        let registry = session.connect(host)?;
+        let mut registered = registry.keys(namespace).await?;
         registered.retain(|key| key.revoked.is_none());
+        let statements = statements(&registry, &store, namespace).await?;
         session.say(format!("namespace {namespace} of {host}:"));
         for entry in &registered {
             let key = TrustedKey::new(host, namespace.clone(), &entry.pem, Some(now))?;
@@ -45,6 +52,11 @@ pub(super) async fn add(
                 key.fingerprint(),
                 evidence(entry)
             ));
+            if let Some(old) = named_by(&statements, &store, &key) {
+                session.say(format!(
+                    "      named as its successor by {old}, which you trust"
+                ));
+            }
             keys.push(key);
         }
     }
@@ -57,7 +69,7 @@ pub(super) async fn add(
             None => format!("namespace `{namespace}` of `{host}` has registered no key"),
         };
         return Err(Failure::new("trust::no_key", message)
-            .with_help("ask the publisher for the public key, and add it with `--key FILE`")
+            .with_help("ask the publisher for the public key, and add it with `--key FILE`; `bpfpkg namespace identity list` shows who signs without one, for `--identity`")
             .with_exit(exit::NOT_FOUND));
     }
     if !yes {
@@ -76,6 +88,36 @@ pub(super) async fn add(
         }
     }
     Ok(store.save(&session.trust_path()?)?)
+}
+
+/// Who was named as successor in the namespace: asked for if somebody is trusted there.
+async fn statements(
+    registry: &Registry,
+    store: &TrustStore,
+    namespace: &Namespace,
+) -> Result<Vec<AcceptedContinuity>, Failure> {
+    if store.keys_for(registry.host(), namespace).next().is_none() {
+        return Ok(Vec::new());
+    }
+    Ok(registry.continuity(namespace).await?)
+}
+
+/// The trusted key that has named this one, by a statement that it signed.
+fn named_by(
+    statements: &[AcceptedContinuity],
+    store: &TrustStore,
+    key: &TrustedKey,
+) -> Option<Fingerprint> {
+    let (host, namespace) = (key.registry(), key.namespace());
+    let keys = store.keys_for(host, namespace);
+    let keys: Vec<_> = keys.map(|known| known.key().clone()).collect();
+    vouched_by(
+        statements,
+        &keys,
+        host,
+        namespace,
+        &key.fingerprint().into(),
+    )
 }
 
 /// What speaks for a key.
