@@ -67,6 +67,7 @@ impl Job<'_> {
             .env("HOME", home.path("job"))
             .env("RUNNER_TEMP", home.path("temp"))
             .env("REGISTRY", self.stage.host())
+            .env("NAMESPACE", "demo")
             .env("PACKAGE", &self.package)
             .env("BPFPKG_FULCIO_URL", &self.instance.url)
             .env("BPFPKG_REKOR_URL", &self.instance.url)
@@ -107,6 +108,9 @@ async fn the_workflow_publishes_what_it_built_and_signed() {
         "environment=release",
     ];
     stage.admin.run(&rule).exits(0);
+    let account = format!("oidc:{}#repo:demo/*:environment:release", instance.url);
+    let proof = ["namespace", "proof", "add", "demo", &account];
+    stage.admin.run(&proof).exits(0);
     stage.admin.run(&["init", "demo/counter"]).exits(0);
     for folder in ["job", "temp"] {
         std::fs::create_dir(stage.admin.path(folder)).expect("a folder");
@@ -145,6 +149,10 @@ async fn the_workflow_publishes_what_it_built_and_signed() {
         assert!(output.status.success(), "{name}: {said}");
     }
     assert!(!stage.admin.path("temp/for-sigstore").exists());
+    // It has also shown that the namespace is that account's.
+    let proofs = ["namespace", "proof", "list", "demo", "--output", "json"];
+    let proofs = stage.admin.run(&proofs).exits(0).json();
+    assert_eq!(proofs[0]["valid"], true, "{proofs}");
 
     let repository: RepositoryName = "demo/counter".parse().expect("a name");
     let options = ConnectOptions {
