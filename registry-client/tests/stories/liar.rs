@@ -25,6 +25,12 @@ pub(crate) enum Answer {
     Bytes(String, Vec<u8>),
     /// Zeros for ever, without a length.
     Endless,
+    /// Nothing at all, and the connection stays open.
+    Silence,
+    /// The body's length and its first half, and then nothing.
+    Half(String, Vec<u8>),
+    /// The body byte by byte, a few in a second.
+    Drops(String, Vec<u8>),
     /// A status and a body.
     Status(u16, String),
 }
@@ -35,21 +41,33 @@ type Answers = Arc<Mutex<BTreeMap<String, Answer>>>;
 pub(crate) struct Liar {
     pub(crate) host: String,
     answers: Answers,
+    asked: Asked,
 }
+
+type Asked = Arc<Mutex<Vec<String>>>;
 
 impl Liar {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let host = listener.local_addr().expect("an address").to_string();
-        let answers = Answers::default();
-        let shared = Arc::clone(&answers);
+        let (answers, asked) = (Answers::default(), Asked::default());
+        let shared = (Arc::clone(&answers), Arc::clone(&asked));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let answers = Arc::clone(&shared);
-                std::thread::spawn(move || serve(stream, &answers));
+                let (answers, asked) = shared.clone();
+                std::thread::spawn(move || serve(stream, &answers, &asked));
             }
         });
-        Self { host, answers }
+        Self {
+            host,
+            answers,
+            asked,
+        }
+    }
+
+    /// The paths that were asked for since the last time.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.asked.lock().expect("not poisoned"))
     }
 
     /// Puts an answer behind a path below `/v2/demo/`.
@@ -138,7 +156,7 @@ pub(crate) fn packed(folder: &Path) -> PackedVersion {
     pack(&build(folder).expect("built")).expect("packed")
 }
 
-fn serve(mut stream: TcpStream, answers: &Answers) {
+fn serve(mut stream: TcpStream, answers: &Answers, asked: &Asked) {
     let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
     loop {
         let mut request = String::new();
@@ -153,6 +171,7 @@ fn serve(mut stream: TcpStream, answers: &Answers) {
         }
         let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
         let answer = answers.lock().expect("not poisoned").get(&path).cloned();
+        asked.lock().expect("not poisoned").push(path.clone());
         let written = match answer {
             _ if path == "/v2/" => head(&mut stream, 200, "application/json", Some(2))
                 .and_then(|()| stream.write_all(b"{}")),
@@ -163,6 +182,12 @@ fn serve(mut stream: TcpStream, answers: &Answers) {
                     .and_then(|()| stream.write_all(text.as_bytes()))
             }
             Some(Answer::Endless) => endless(&mut stream),
+            Some(Answer::Silence) => until_closed(&mut stream),
+            Some(Answer::Half(kind, bytes)) => head(&mut stream, 200, &kind, Some(bytes.len()))
+                .and_then(|()| stream.write_all(&bytes[..bytes.len() / 2]))
+                .and_then(|()| until_closed(&mut stream)),
+            Some(Answer::Drops(kind, bytes)) => head(&mut stream, 200, &kind, Some(bytes.len()))
+                .and_then(|()| drops(&mut stream, &bytes)),
             None => head(&mut stream, 404, "application/json", Some(0)),
         };
         if written.is_err() {
@@ -193,4 +218,18 @@ fn endless(stream: &mut TcpStream) -> std::io::Result<()> {
     loop {
         stream.write_all(&[0; 8192])?;
     }
+}
+
+/// Says no more, until the other end has waited enough.
+fn until_closed(stream: &mut TcpStream) -> std::io::Result<()> {
+    std::io::copy(stream, &mut std::io::sink()).map(drop)
+}
+
+/// Sends something often enough not to be taken for silent.
+fn drops(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
+    for byte in bytes.chunks(1) {
+        stream.write_all(byte)?;
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    Ok(())
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A registry of ours whose operator lets it reach this machine, with an empty `demo`.
-async fn mirror() -> Stage {
+pub(crate) async fn mirror() -> Stage {
     let stage = Stage::set_with(|config| registry_server::Config {
         allow_private: vec!["127.0.0.0/8".parse().expect("a network")],
         ..config
@@ -33,7 +33,7 @@ async fn mirror() -> Stage {
 }
 
 /// Has `demo` fetched from these upstreams in this order, and tags asked for every time.
-fn set_mirror(here: &Stage, upstreams: &[&str]) {
+pub(crate) fn set_mirror(here: &Stage, upstreams: &[&str]) {
     let mut set = vec!["namespace", "mirror", "demo", "--tag-seconds", "0"];
     for upstream in upstreams {
         set.extend(["--upstream", upstream]);
@@ -43,7 +43,7 @@ fn set_mirror(here: &Stage, upstreams: &[&str]) {
 
 /// `demo/counter` 0.1.0, signed by alice, in a docker-registry. Gives its digest and the
 /// home of who made it.
-async fn published(plain: &Plain) -> (String, Home) {
+pub(crate) async fn published(plain: &Plain) -> (String, Home) {
     let stage = Stage::set().await;
     stage.opened();
     stage.admin.package("counter");

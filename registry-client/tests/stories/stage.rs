@@ -8,13 +8,18 @@ use std::{
     sync::OnceLock,
 };
 
-use registry_server::{Config, Running};
+use chrono::{TimeDelta, Utc};
+use registry_server::{
+    Config, Running,
+    clock::{Clock, Random},
+};
 
 use crate::home::Home;
 
 /// A registry of the test's own, and its administrator's home.
 pub(crate) struct Stage {
     data: tempfile::TempDir,
+    config: Config,
     pub(crate) running: Running,
     pub(crate) admin: Home,
 }
@@ -27,15 +32,33 @@ impl Stage {
     /// The same, started in another way.
     pub(crate) async fn set_with(change: impl FnOnce(Config) -> Config) -> Self {
         let data = tempfile::tempdir().expect("a folder");
-        let running = registry_server::start(change(Config::local(data.path())))
+        let mut config = change(Config::local(data.path()));
+        let running = registry_server::start(config.clone())
             .await
             .expect("a registry");
+        config.listen = running.addr;
         let admin = Home::with_registry(&running.addr.to_string());
         Self {
             data,
+            config,
             running,
             admin,
         }
+    }
+
+    /// The same registry at the same address, started again with its clock ahead of the true
+    /// one. What was due meanwhile is done soon.
+    pub(crate) async fn after(self, ahead: TimeDelta) -> Self {
+        self.running.shutdown().await;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is where its time comes from"
+        )]
+        let clock = Clock::from_fn(move || Utc::now() + ahead);
+        let running = registry_server::start_with(self.config.clone(), clock, Random::system())
+            .await
+            .expect("a registry");
+        Self { running, ..self }
     }
 
     /// Where the registry keeps its data.
@@ -127,16 +150,19 @@ impl Drop for Plain {
 /// Where the program is: unpacked from its Debian package, as the benchmarks do it.
 fn docker_registry() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let library = concat!(env!("CARGO_MANIFEST_DIR"), "/../.ci/lib.sh");
-        let script = format!(". '{library}'; unpack_deb bookworm docker-registry");
-        let output = Command::new("bash")
-            .args(["-c", &script])
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("bash");
-        assert!(output.status.success(), "docker-registry cannot be had");
-        let folder = String::from_utf8(output.stdout).expect("a path");
-        PathBuf::from(folder.trim()).join("usr/bin/docker-registry")
-    })
+    PROGRAM.get_or_init(|| unpacked("docker-registry").join("usr/bin/docker-registry"))
+}
+
+/// The folder that a Debian package is unpacked into, beside the system.
+pub(crate) fn unpacked(package: &str) -> PathBuf {
+    let library = concat!(env!("CARGO_MANIFEST_DIR"), "/../.ci/lib.sh");
+    let script = format!(". '{library}'; unpack_deb bookworm {package}");
+    let output = Command::new("bash")
+        .args(["-c", &script])
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("bash");
+    assert!(output.status.success(), "{package} cannot be had");
+    let folder = String::from_utf8(output.stdout).expect("a path");
+    PathBuf::from(folder.trim())
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Writes a root, has it signed by `signers`, and publishes it.
-fn publish_root(stage: &Stage, file: &str, more: &[&str], signers: &[&str]) -> String {
+pub(crate) fn publish_root(stage: &Stage, file: &str, more: &[&str], signers: &[&str]) -> String {
     let mut new = vec!["root", "new", "--output", file];
     new.extend_from_slice(more);
     stage.admin.run(&new).exits(0);
@@ -25,7 +25,7 @@ fn publish_root(stage: &Stage, file: &str, more: &[&str], signers: &[&str]) -> S
 
 /// A registry with a trust root that two of three people sign, and a version of
 /// `demo/counter` that `alice` signed. Gives the digest of the root.
-async fn trusted_registry() -> (Stage, String) {
+pub(crate) async fn trusted_registry() -> (Stage, String) {
     let stage = Stage::set().await;
     stage.opened();
     for person in ["ann", "bob", "cid"] {
@@ -40,7 +40,7 @@ async fn trusted_registry() -> (Stage, String) {
     (stage, digest)
 }
 
-fn user_of(stage: &Stage) -> Home {
+pub(crate) fn user_of(stage: &Stage) -> Home {
     let user = Home::with_registry(&stage.host());
     user.run(&["trust", "add", &stage.host(), "--yes"]).exits(0);
     user.run(&["trust", "add", "demo", "--yes"]).exits(0);
