@@ -136,14 +136,41 @@ async fn a_version_waits_for_an_identity_that_the_namespace_has_bound() {
     assert_eq!(verified["signer"], format!("{SUBJECT} ({ISSUER})"));
     user.run(&["pull", "demo/counter"]).exits(0);
 
-    // What it signed counts no more when it is taken away: the registry says so.
+    unbound(admin, &user);
+    stage.running.shutdown().await;
+}
+
+/// What an identity signed counts no more when it is taken away, or revoked: the registry
+/// says so.
+fn unbound(admin: &Home, user: &Home) {
+    let identity = |words: &[&str]| admin.run(&[&["namespace", "identity"], words].concat());
     identity(&["remove", "demo", JOBS]).exits(0);
     identity(&["remove", "demo", JOBS])
         .exits(3)
         .says(&["has no identity", JOBS]);
     let info = user.run(&["info", "demo/counter:0.1.0", "--output", "json"]);
     assert_eq!(info.exits(0).json()["signature"], "unknown-key");
-    stage.running.shutdown().await;
+    // One that is revoked stays known, and what is not backed any more is withdrawn.
+    identity(&["add", "demo", JOBS]).exits(0);
+    let info = ["info", "demo/counter:0.1.0"];
+    let signed = user.run(&info).exits(0).stdout;
+    assert!(signed.contains("L1: signed by demo"), "{signed}");
+    let since = ["--reason", "compromised", "--since", "2026-01-01"];
+    let said = identity(&[&["revoke", "demo", JOBS], &since[..]].concat()).exits(0);
+    let sentence = format!("{JOBS} was revoked as compromised from 2026-01-01");
+    assert!(said.stderr.contains(&sentence), "{said:?}");
+    identity(&["remove", "demo", JOBS]).exits(3);
+    let table = identity(&["list", "demo"]).exits(0).stdout;
+    assert!(
+        table.contains("revoked as compromised from 2026-01-01"),
+        "{table}"
+    );
+    let revoked = user.run(&info).exits(0).stdout;
+    assert!(revoked.contains("yanked: its signer oidc:"), "{revoked}");
+    assert!(
+        revoked.contains("L0: who signed it was revoked"),
+        "{revoked}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
