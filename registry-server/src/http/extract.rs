@@ -42,7 +42,9 @@ impl FromRequestParts<App> for Caller {
         }
         let Some(value) = parts.headers.get(header::AUTHORIZATION) else {
             return match parts.extensions.get::<ClientCertificate>() {
-                Some(ClientCertificate(der)) => Ok(certificate::recognise(app, der).await?),
+                Some(ClientCertificate(der)) => {
+                    Ok(Box::pin(certificate::recognise(app, der)).await?)
+                }
                 None => Ok(Self::default()),
             };
         };
@@ -54,9 +56,9 @@ impl FromRequestParts<App> for Caller {
         let caller = match scheme.to_ascii_lowercase().as_str() {
             "basic" => {
                 let (name, password) = basic(rest.trim())?;
-                recognise(app, &name, &password).await?
+                Box::pin(recognise(app, &name, &password)).await?
             }
-            "bearer" => token::recognise_bearer(app, rest.trim(), is_oci(parts)).await?,
+            "bearer" => Box::pin(token::recognise_bearer(app, rest.trim(), is_oci(parts))).await?,
             _ => return Err(ServiceError::BadCredentials.into()),
         };
         Ok(caller)

@@ -110,15 +110,26 @@ pub async fn prepare(
     asked: &Asked,
 ) -> Result<Answer, ServiceError> {
     let upstreams = app.remotes.of(app, repository.namespace()).await?;
-    if upstreams.is_empty()
-        || access::demand(app, caller, repository, Action::Pull)
-            .await
-            .is_err()
-    {
+    if upstreams.is_empty() {
+        return Ok(Answer::Here);
+    }
+    // Boxed, for its state is large and most reads have none.
+    Box::pin(bring(app, caller, repository, asked, &upstreams)).await
+}
+
+async fn bring(
+    app: &App,
+    caller: &Caller,
+    repository: &RepositoryName,
+    asked: &Asked,
+    upstreams: &[Upstream],
+) -> Result<Answer, ServiceError> {
+    let allowed = access::demand(app, caller, repository, Action::Pull).await;
+    if allowed.is_err() {
         return Ok(Answer::Here);
     }
     if let Asked::Blob(digest) = asked {
-        return content::blob(app, repository, digest, &upstreams).await;
+        return content::blob(app, repository, digest, upstreams).await;
     }
     let caches: Vec<_> = upstreams
         .iter()
