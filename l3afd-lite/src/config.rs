@@ -402,6 +402,26 @@ mod tests {
     }
 
     #[test]
+    fn the_page_about_it_shows_it_whole() {
+        let page = include_str!("../../docs/node.md");
+        let example = page.split("```toml\n").nth(1).unwrap();
+        let example = example.split("```").next().unwrap();
+        let config = parse(example).unwrap();
+        let default = Config::default();
+        assert_eq!(config.state_dir, default.state_dir);
+        assert_eq!(config.bpffs, default.bpffs);
+        assert_eq!(config.mode, default.mode);
+        assert_eq!(config.on_stop, default.on_stop);
+        assert_eq!(config.on_revoked, default.on_revoked);
+        assert_eq!(config.interval(), default.interval());
+        assert_eq!(config.grace(), default.grace());
+        assert_eq!(config.registry.timeout(), default.registry.timeout());
+        assert_eq!(config.api, default.api);
+        assert_eq!(config.registry.layouts.len(), 1);
+        assert_eq!((config.chains.len(), config.probes.len()), (1, 1));
+    }
+
+    #[test]
     fn a_chain_is_read_in_order() {
         let config = parse(
             r#"

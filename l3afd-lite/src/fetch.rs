@@ -233,7 +233,10 @@ impl Fetcher {
         let registry = self.connect(host)?;
         let fetched = Box::pin(pull::fetch(&registry, reference, Target::native()));
         let package = self.within(host, fetched).await?;
-        if let Err(PullError::Registry(RegistryError::Timeout { .. })) = &package {
+        if let Err(PullError::Registry(
+            RegistryError::Timeout { .. } | RegistryError::Slow { .. },
+        )) = &package
+        {
             self.leave_alone(host);
         }
         for warning in registry.take_warnings() {

@@ -234,7 +234,7 @@ impl Explain for VerifyError {
                 "use another version; `bpfpkg info` shows which there are".to_owned()
             }
             Self::Feed { registry, .. } | Self::NoFeed { registry } => format!(
-                "nothing new is installed until it is: check that `{registry}` can be reached and the clock is right"
+                "nothing new is installed until it is: check that `{registry}` can be reached and the clock is right, or bring a newer archive"
             ),
             Self::Root { registry, .. } => format!("run `bpfpkg trust rotate {registry}`"),
             Self::Trust(error) => return error.help(),
