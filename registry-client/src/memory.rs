@@ -110,6 +110,11 @@ impl MemoryStore {
         Checkpoints::at(self.folder.with_file_name("logs"))
     }
 
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Uses `folder`, which is made when it is needed.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         Self {

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     failure::Failure,
     output::{self, Format, FormatArg},
-    session::{Session, config_path},
+    session::{Session, config_path, memory},
 };
 use crate::{auth::CredentialStore, cache::Cache};
 
@@ -30,10 +30,14 @@ pub(super) fn run(command: &Command, session: &Session) -> Result<(), Failure> {
         (None, None) => ("none".to_owned(), "not set".to_owned()),
     };
     let trust = session.trust_path()?.display().to_string();
-    let trust_origin = if session.global.trust_file.is_some() {
-        "`--trust-file` or BPFPKG_TRUST"
-    } else {
-        "default"
+    let trust_origin = match &session.global.trust_file {
+        Some(_) => "`--trust-file` or BPFPKG_TRUST",
+        None => "default",
+    };
+    let policy = session.policy_path()?.display().to_string();
+    let policy_origin = match &session.global.policy_file {
+        Some(_) => "`--policy-file` or BPFPKG_POLICY",
+        None => "default",
     };
     let credentials = CredentialStore::from_environment()?
         .path()
@@ -56,6 +60,12 @@ pub(super) fn run(command: &Command, session: &Session) -> Result<(), Failure> {
             file.clone(),
         ),
         ("trust file", trust, trust_origin.to_owned()),
+        ("policy file", policy, policy_origin.to_owned()),
+        (
+            "what was seen",
+            memory()?.folder().display().to_string(),
+            "BPFPKG_STATE or default".to_owned(),
+        ),
         (
             "credentials",
             credentials,

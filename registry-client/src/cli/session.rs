@@ -176,12 +176,17 @@ impl Session {
         Ok(TrustStore::load(&self.trust_path()?)?)
     }
 
+    /// Where the rules are.
+    pub(super) fn policy_path(&self) -> Result<PathBuf, Failure> {
+        match &self.global.policy_file {
+            Some(path) => Ok(path.clone()),
+            None => Ok(default_policy_path()?),
+        }
+    }
+
     /// What is demanded of packages. A file that was named must be there.
     pub(super) fn policy(&self) -> Result<Policy, Failure> {
-        let path = match &self.global.policy_file {
-            Some(path) => path.clone(),
-            None => default_policy_path()?,
-        };
+        let path = self.policy_path()?;
         match load_policy(&path)? {
             Some(policy) => Ok(policy),
             None if self.global.policy_file.is_none() => Ok(Policy::default()),
