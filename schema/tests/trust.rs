@@ -316,14 +316,34 @@ fn a_revoked_signer_counts_only_with_proof_of_an_earlier_time() {
     let who: Identity = pair(1).1.fingerprint().into();
     let text = who.to_string();
     let compromised = feed(1, &[(&text, Reason::Compromised)]);
-    assert!(compromised.find_signer(&who, None).is_some());
-    assert!(compromised.find_signer(&who, Some(day(-10))).is_some());
-    assert!(compromised.find_signer(&who, Some(day(-11))).is_none());
+    assert!(compromised.find_signer(&who, None, None).is_some());
+    assert!(
+        compromised
+            .find_signer(&who, None, Some(day(-11)))
+            .is_some()
+    );
+    assert!(
+        compromised
+            .find_signer(&who, Some(day(-10)), None)
+            .is_some()
+    );
+    assert!(
+        compromised
+            .find_signer(&who, Some(day(-11)), None)
+            .is_none()
+    );
     let superseded = feed(1, &[(&text, Reason::Superseded)]);
-    assert!(superseded.find_signer(&who, None).is_none());
-    assert!(superseded.find_signer(&who, Some(day(-9))).is_some());
+    assert!(superseded.find_signer(&who, None, None).is_none());
+    assert!(superseded.find_signer(&who, Some(day(-9)), None).is_some());
+    assert!(superseded.find_signer(&who, None, Some(day(-9))).is_some());
+    assert!(superseded.find_signer(&who, None, Some(day(-11))).is_none());
+    assert!(
+        superseded
+            .find_signer(&who, Some(day(-11)), Some(day(-9)))
+            .is_none()
+    );
     let other: Identity = pair(2).1.fingerprint().into();
-    assert!(compromised.find_signer(&other, None).is_none());
+    assert!(compromised.find_signer(&other, None, None).is_none());
 
     let package: PackageName = "netops/filter".parse().expect("name");
     let digest = Digest::sha256(b"bad");

@@ -329,7 +329,8 @@ impl Examination<'_> {
         for signer in signers {
             let seen = logged.and_then(|logged| logged.saw(&signer.identity));
             let proven = [signer.signed_at, seen].into_iter().flatten().min();
-            match feed.find_signer(&signer.identity, proven) {
+            let taken_up = logged.map(|logged| logged.at);
+            match feed.find_signer(&signer.identity, proven, taken_up) {
                 Some(revoked) => lost = Some(revoked),
                 None => counting.push(signer),
             }

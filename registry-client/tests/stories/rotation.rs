@@ -112,6 +112,9 @@ async fn a_key_names_its_successor_and_the_epoch_goes_on() {
 
     // What the old key signs now counts for nobody.
     publish(&stage, "0.2.0", "0.3.0", "alice");
+    verify(&user, "0.3.0")
+        .exits(20)
+        .says(&["was revoked on", "superseded: it named its successor"]);
     let info = ["info", "demo/counter:0.3.0", "--output", "json"];
     let info = user.run(&info).exits(0).json();
     assert_eq!(
@@ -187,6 +190,9 @@ async fn a_revoked_key_signs_no_more_and_what_it_signed_before_counts() {
     assert!(said.stderr.contains(&sentence), "{said:?}");
     verify(&user, "0.1.0").exits(0);
     publish(&stage, "0.1.0", "0.2.0", "alice");
+    verify(&user, "0.2.0")
+        .exits(20)
+        .says(&["was revoked on", "superseded: a new laptop"]);
     let info = ["info", "demo/counter:0.2.0"];
     let info = user.run(&info).exits(0).stdout;
     assert!(

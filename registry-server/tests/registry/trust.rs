@@ -230,7 +230,7 @@ async fn who_revokes_what() {
     let revoked = feed(&registry).await;
     assert!(revoked.find_digest(&packed.digest()).is_some());
     let identity = key.public.fingerprint().into();
-    assert!(revoked.find_signer(&identity, None).is_some());
+    assert!(revoked.find_signer(&identity, None, None).is_some());
 }
 
 #[tokio::test]

@@ -399,11 +399,13 @@ impl Feed {
     }
 
     /// What revokes a signature of `identity`, if anything does. `proven` is the time
-    /// before which it was certainly made, if a log or a time-stamper says so.
+    /// before which it was certainly made, if a log or a time-stamper says so; `logged` is
+    /// when the log took up what it signs, with or without it.
     pub fn find_signer(
         &self,
         identity: &Identity,
         proven: Option<DateTime<Utc>>,
+        logged: Option<DateTime<Utc>>,
     ) -> Option<&Revoked> {
         self.revoked.iter().find(|one| {
             let Subject::Identity(revoked) = &one.subject else {
@@ -411,7 +413,8 @@ impl Feed {
             };
             revoked == identity
                 && match one.reason {
-                    Reason::Superseded => proven.is_some_and(|time| time >= one.at),
+                    // A log names only those who counted then.
+                    Reason::Superseded => proven.or(logged).is_some_and(|time| time >= one.at),
                     _ => proven.is_none_or(|time| time >= one.at),
                 }
         })
