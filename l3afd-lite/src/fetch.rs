@@ -336,7 +336,7 @@ impl Fetcher {
             Err(error) => Err(error),
         };
         match confirmed.unwrap_or_else(|error| Err(error.into())) {
-            Ok(size) => Ok(Some(size)),
+            Ok(size) => Ok(size),
             Err(LogError::Registry(error)) => {
                 let error = FetchError::NoLog {
                     registry: host.clone(),

@@ -83,7 +83,7 @@ impl Examined {
 }
 
 /// Demands that the log is the one that was seen before, and gives how many entries it has.
-/// One that does not answer is said: what is at hand was proven by itself.
+/// Silence is how a fork is hidden: only for what was accepted before it is merely said.
 async fn confirm_log(
     registry: &Registry,
     basis: &Basis,
@@ -100,12 +100,16 @@ async fn confirm_log(
     let kept = memory.checkpoints();
     match log::confirm(registry, trust, &kept, raw.proofs()).await {
         Err(LogError::Registry(error)) => {
+            let seen = basis.memory.seen.get(verified.version());
+            if seen.is_none_or(|seen| seen.digest != verified.digest) {
+                return Err(LogError::Silent(error).into());
+            }
             session.say(format!(
                 "warning: whether the log continues what was seen is not known: {error}"
             ));
             Ok(None)
         }
-        other => Ok(Some(other?)),
+        other => Ok(other?),
     }
 }
 

@@ -153,6 +153,10 @@ pub enum LogError {
     /// The registry did not give what is needed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// The registry gave a version, and not the log that it is in, so that a fork could be
+    /// hidden.
+    #[error("the version is there, but not the publish log that it is in: {0}")]
+    Silent(RegistryError),
     /// What is kept between runs cannot be read or written.
     #[error("`{}` cannot be used: {source}", path.display())]
     File {
@@ -173,6 +177,7 @@ impl Explain for LogError {
         match self {
             Self::Fault(fault) => fault.code(),
             Self::Registry(error) => error.code(),
+            Self::Silent(_) => "log::silent",
             Self::File { .. } | Self::NoFolder => "log::state",
         }
     }
@@ -181,6 +186,8 @@ impl Explain for LogError {
         match self {
             Self::Fault(fault) => fault.exit_code(),
             Self::Registry(error) => error.exit_code(),
+            Self::Silent(error) if error.exit_code() == exit::UNAVAILABLE => exit::UNAVAILABLE,
+            Self::Silent(_) => exit::VERIFICATION,
             Self::File { .. } | Self::NoFolder => exit::FAILURE,
         }
     }
@@ -189,6 +196,9 @@ impl Explain for LogError {
         match self {
             Self::Fault(fault) => fault.help(),
             Self::Registry(error) => error.help(),
+            Self::Silent(_) => Some(
+                "nothing new is taken until it answers, for a fork could be hidden so; what was accepted here before still is".to_owned(),
+            ),
             Self::File { .. } => Some("check the file's owner and mode".to_owned()),
             Self::NoFolder => Some("set BPFPKG_STATE to the folder to use".to_owned()),
         }

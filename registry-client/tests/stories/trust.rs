@@ -111,6 +111,40 @@ async fn a_pinned_root_leads_to_signers_log_and_revocations() {
     assert_eq!(outcome(&report, "log"), "not-checked");
 }
 
+/// Takes the tiles of the publish log out of the registry's database: it can no longer show
+/// that it only grew.
+fn forget_tiles(stage: &Stage) {
+    let database = stage.data().join("registry.db");
+    let code = "import sqlite3, sys; d = sqlite3.connect(sys.argv[1], timeout=30); \
+                d.execute('delete from log_tiles'); d.commit()";
+    let mut python = std::process::Command::new("python3");
+    let done = python.args(["-c", code]).arg(database).status();
+    assert!(done.expect("Python").success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_hides_its_log_gives_nothing_new() {
+    let (stage, _) = trusted_registry().await;
+    let manifest = stage.admin.path("counter/package.toml");
+    edit(&manifest, "version = \"0.1.0\"", "version = \"0.2.0\"");
+    stage.admin.run(&["build", "counter"]).exits(0);
+    let push = ["push", "counter", "--key", "alice.key"];
+    stage.admin.run(&push).exits(0);
+    let user = user_of(&stage);
+    user.run(&["verify", "demo/counter:0.1.0"]).exits(0);
+    forget_tiles(&stage);
+    std::fs::remove_dir_all(user.path(".local/state/bpfpkg/logs")).expect("checkpoints");
+    let seen = user.run(&["verify", "demo/counter:0.1.0"]).exits(0).stderr;
+    let warning = "warning: whether the log continues what was seen is not known";
+    assert!(seen.contains(warning), "{seen}");
+    let newcomer = user_of(&stage);
+    newcomer
+        .run(&["pull", "demo/counter:0.1.0"])
+        .exits(20)
+        .says(&["log::silent", "but not the publish log"]);
+    assert!(!newcomer.path("counter-0.1.0").exists());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_saw_a_withdrawn_version_goes_back_and_returns() {
     let (stage, _) = trusted_registry().await;

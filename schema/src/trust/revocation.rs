@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,8 @@ pub const MAX_FEED: usize = 8 << 20;
 pub const MAX_REVOKED: usize = 50_000;
 /// Longest note, in bytes.
 pub const MAX_NOTE: usize = 1000;
+/// How far the clock of whoever issued a feed may be ahead.
+const MAX_SKEW: TimeDelta = TimeDelta::minutes(10);
 
 /// Why a feed is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +54,16 @@ pub enum FeedError {
     /// Its time is over.
     #[error("revocation feed version {version} expired at {at}")]
     Expired { version: u64, at: DateTime<Utc> },
+    /// It is from the future: of two clocks one is wrong, and nothing would ever expire by one
+    /// that is behind.
+    #[error(
+        "revocation feed version {version} was issued at {at}, and here it is {now}: one of the clocks is wrong"
+    )]
+    Future {
+        version: u64,
+        at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    },
     /// It was issued longer ago than the policy allows.
     #[error(
         "revocation feed version {version} was issued at {at}, longer ago than the {limit} seconds that the policy allows"
@@ -366,12 +378,16 @@ impl Feed {
     /// ago, if that is given.
     ///
     /// # Errors
-    /// [`FeedError::Expired`], [`FeedError::TooOld`].
+    /// [`FeedError::Expired`], [`FeedError::Future`], [`FeedError::TooOld`].
     pub fn check_current(&self, now: DateTime<Utc>, max_age: Option<u64>) -> Result<(), FeedError> {
         let version = self.version;
         if now >= self.expires_at {
             let at = self.expires_at;
             return Err(FeedError::Expired { version, at });
+        }
+        if self.issued_at > now + MAX_SKEW {
+            let at = self.issued_at;
+            return Err(FeedError::Future { version, at, now });
         }
         let age = u64::try_from((now - self.issued_at).num_seconds()).unwrap_or(0);
         match max_age {
