@@ -21,7 +21,7 @@ test-rust: ## Run the Rust tests; those that need the kernel run as root
 	@bash .ci/test.sh
 
 faults: setup ## Kill, fill and break the registry, the long way: 500 kills
-	BPFPKG_KILLS=500 cargo test --locked -p registry-server --test registry -- --nocapture \
+	BPFPKG_KILLS=500 cargo test --locked --workspace --test registry -- --nocapture \
 	  crash:: faults:: bucket:: replicas:: gc:: races:: integrity::
 
 test-garage: setup ## The tests against a bucket, with Garage in the place of moto

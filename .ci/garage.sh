@@ -32,4 +32,4 @@ key=GK$(openssl rand -hex 12) secret=$(openssl rand -hex 32)
   garage bucket allow --read --write --owner blobs --key "$key"
 } > "$work/set-up" 2>&1 || { cat "$work/set-up" >&2; die "Garage was not set up"; }
 BPFPKG_TEST_S3=http://127.0.0.1:$port,$key,$secret \
-  cargo test --locked -p registry-server --test registry -- bucket:: replicas::
+  cargo test --locked --workspace --test registry -- bucket:: replicas::
