@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::support::sandbox::{Sandbox, run, wait_until};
+use crate::support::sandbox::{Sandbox, wait_until};
 
 /// A configuration, and the processes that use it.
 pub(crate) struct Node<'a> {
@@ -76,7 +76,8 @@ impl<'a> Node<'a> {
         command.arg("--config").arg(&self.config);
         if self.seconds_ahead > 0 {
             command.env("LD_PRELOAD", clock());
-            command.env("SECONDS_AHEAD", self.seconds_ahead.to_string());
+            command.env("FAKETIME", format!("+{}", self.seconds_ahead));
+            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
         command
     }
@@ -200,24 +201,18 @@ impl<'a> Node<'a> {
     }
 }
 
-/// The clock of `clock.c`, compiled once.
+/// libfaketime, unpacked from its Debian package.
 fn clock() -> &'static PathBuf {
-    static CLOCK: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let (_, library) = CLOCK.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        let library = dir.path().join("clock.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/story/clock.c");
-        run(&[
-            "cc",
-            "-shared",
-            "-fPIC",
-            "-o",
-            library.to_str().unwrap(),
-            source,
-        ]);
-        (dir, library)
-    });
-    library
+    static CLOCK: OnceLock<PathBuf> = OnceLock::new();
+    CLOCK.get_or_init(|| {
+        let library = concat!(env!("CARGO_MANIFEST_DIR"), "/../.ci/lib.sh");
+        let script = format!(
+            ". '{library}'; ls \"$(unpack_deb bookworm libfaketime)\"/usr/lib/*/faketime/libfaketime.so.1"
+        );
+        let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+        assert!(output.status.success(), "libfaketime: {output:?}");
+        PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+    })
 }
 
 impl Daemon {
