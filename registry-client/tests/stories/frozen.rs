@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 
 use crate::{
     home::{Ended, Home},
-    stage::{Stage, unpacked},
+    stage::unpacked,
     trust::{trusted_registry, user_of},
 };
 
@@ -35,14 +35,6 @@ fn on(user: &Home, day: &str, words: &[&str]) -> Ended {
     user.run_with(words, "", &variables)
 }
 
-/// Publishes `demo/counter` 0.2.0.
-fn publish(stage: &Stage) {
-    let manifest = stage.admin.path("counter/package.toml");
-    crate::home::edit(&manifest, "version = \"0.1.0\"", "version = \"0.2.0\"");
-    let push = ["push", "counter", "--key", "alice.key"];
-    stage.admin.run(&push).exits(0);
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_mirror_installs_nothing_after_a_week_and_stops_nothing() {
     let (stage, _) = trusted_registry().await;
@@ -50,7 +42,7 @@ async fn a_frozen_mirror_installs_nothing_after_a_week_and_stops_nothing() {
     user.run(&["pull", "demo/counter:0.1.0"]).exits(0);
     let object = user.path("counter-0.1.0/counter.bpf.o");
     let before = std::fs::read(&object).expect("the object");
-    publish(&stage);
+    stage.publish("0.2.0", "alice");
     let pull = ["pull", "demo/counter:0.2.0", "--directory", "next"];
 
     // Six days later the mirror still says what it said today: it is believed.

@@ -6,30 +6,11 @@ use crate::{
     stage::Stage,
 };
 
-/// A signed version of `demo/counter` in the registry.
-fn published(stage: &Stage, version: &str) {
-    if version == "0.1.0" {
-        stage.admin.package("counter");
-    } else {
-        let manifest = stage.admin.path("counter/package.toml");
-        edit(
-            &manifest,
-            "version = \"0.1.0\"",
-            &format!("version = \"{version}\""),
-        );
-        stage.admin.run(&["build", "counter"]).exits(0);
-    }
-    stage
-        .admin
-        .run(&["push", "--key", "alice.key", "counter"])
-        .exits(0);
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_whole_log_is_checked_and_a_proof_is_kept() {
     let stage = Stage::set().await;
     stage.opened();
-    published(&stage, "0.1.0");
+    stage.publish("0.1.0", "alice");
     let user = Home::with_registry(&stage.host());
     // The key that is met first is told, and stays.
     let first = user.run(&["log", "verify", "--output", "json"]).exits(0);
@@ -112,7 +93,7 @@ async fn the_whole_log_is_checked_and_a_proof_is_kept() {
 async fn a_publisher_is_told_what_it_did_not_do() {
     let stage = Stage::set().await;
     stage.opened();
-    published(&stage, "0.1.0");
+    stage.publish("0.1.0", "alice");
     let keys = stage
         .admin
         .run(&["namespace", "key", "list", "demo", "--output", "json"])
@@ -144,7 +125,7 @@ async fn a_publisher_is_told_what_it_did_not_do() {
     assert_eq!(first["unexpected"][0]["entry"]["kind"], "member.set");
     // Told once. What comes next is only what is new.
     assert_eq!(watch.run(&monitor).exits(0).json()["entries"], 0);
-    published(&stage, "0.2.0");
+    stage.publish("0.2.0", "alice");
     let signed = watch.run(&monitor).exits(0).json();
     assert_eq!(
         (&signed["from"], &signed["entries"]),
@@ -233,17 +214,17 @@ async fn two_faces_of_one_log_are_found_out() {
         .json();
     let key = shown["log"]["key"].as_str().expect("a key").to_owned();
     let verify = |host: String| user.run(&["log", "verify", &host, "--log-key", &key]);
-    published(&one, "0.1.0");
+    one.publish("0.1.0", "alice");
     verify(one.host()).exits(0);
-    published(&other, "0.1.0");
+    other.publish("0.1.0", "alice");
     let refused = verify(other.host())
         .exits(20)
         .says(&["was forked", "both are kept as evidence"]);
     assert!(refused.stderr.contains("log::forked"), "{}", refused.stderr);
     // Longer does not help it, and the log that was seen first goes on.
-    published(&other, "0.2.0");
+    other.publish("0.2.0", "alice");
     verify(other.host()).exits(20).says(&["was forked"]);
-    published(&one, "0.2.0");
+    one.publish("0.2.0", "alice");
     verify(one.host()).exits(0);
     // Another key speaks for another log.
     let witness = key.replace("registry.example/log+", "other.example/log+");

@@ -24,9 +24,7 @@ fn bob(stage: &Stage) -> Home {
 async fn published() -> (Stage, Home, Home) {
     let stage = Stage::set().await;
     stage.opened();
-    stage.admin.package("counter");
-    let push = ["push", "counter", "--key", "alice.key"];
-    stage.admin.run(&push).exits(0);
+    stage.publish("0.1.0", "alice");
     let (bob, user) = (bob(&stage), Home::with_registry(&stage.host()));
     user.run(&["trust", "add", "demo", "--yes"]).exits(0);
     user.run(&["pull", "demo/counter"]).exits(0);

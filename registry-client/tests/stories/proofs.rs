@@ -64,9 +64,7 @@ async fn published(issuers: Vec<String>) -> Stage {
     })
     .await;
     stage.opened();
-    stage.admin.package("counter");
-    let push = ["push", "counter", "--key", "alice.key"];
-    stage.admin.run(&push).exits(0);
+    stage.publish("0.1.0", "alice");
     stage
 }
 

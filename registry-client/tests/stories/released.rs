@@ -245,11 +245,7 @@ async fn as_many_sign_as_the_namespace_and_the_reader_demand() {
     user.run(&["verify", "demo/counter"]).exits(0);
 
     // Less is demanded from now on: what waits is shown at once.
-    let manifest = admin.path("counter/package.toml");
-    crate::home::edit(&manifest, "version = \"0.1.0\"", "version = \"0.2.0\"");
-    admin
-        .run(&["push", "counter", "--key", "alice.key"])
-        .exits(0);
+    stage.publish("0.2.0", "alice");
     user.run(&["info", "demo/counter:0.2.0"]).exits(3);
     threshold("1").exits(0);
     user.run(&["info", "demo/counter:0.2.0"]).exits(0);

@@ -5,22 +5,10 @@
 use serde_json::Value;
 
 use crate::{
-    home::{Ended, Home, edit},
+    home::{Ended, Home},
     stage::Stage,
     trust::{trusted_registry, user_of},
 };
-
-/// Publishes the next version of `demo/counter`, signed with `NAME.key`.
-fn publish(stage: &Stage, from: &str, to: &str, name: &str) {
-    let manifest = stage.admin.path("counter/package.toml");
-    let version = |text| format!("version = \"{text}\"");
-    edit(&manifest, &version(from), &version(to));
-    let key = format!("{name}.key");
-    stage
-        .admin
-        .run(&["push", "counter", "--key", &key])
-        .exits(0);
-}
 
 /// The fingerprint of `NAME.pub`, which is registered.
 pub(crate) fn fingerprint(home: &Home, name: &str) -> String {
@@ -83,7 +71,7 @@ async fn a_key_names_its_successor_and_the_epoch_goes_on() {
     assert!(row(&stage, &old).contains("revoked as superseded from 20"));
     assert!(!row(&stage, &new).contains("revoked"));
 
-    publish(&stage, "0.1.0", "0.2.0", "later");
+    stage.publish("0.2.0", "later");
     assert_eq!(epochs(&stage).len(), 1, "it is the same epoch");
     let info = user.run(&["info", "demo/counter"]).exits(0).stdout;
     assert!(info.contains("(epoch 1)"), "{info}");
@@ -111,7 +99,7 @@ async fn a_key_names_its_successor_and_the_epoch_goes_on() {
     assert!(!added.stderr.contains(&old), "{added:?}");
 
     // What the old key signs now counts for nobody.
-    publish(&stage, "0.2.0", "0.3.0", "alice");
+    stage.publish("0.3.0", "alice");
     verify(&user, "0.3.0")
         .exits(20)
         .says(&["was revoked on", "superseded: it named its successor"]);
@@ -137,8 +125,8 @@ async fn a_co_maintainer_signs_beside_and_a_stranger_begins_a_new_epoch() {
     let said = admin.run(&[&rotate[..], &keep].concat()).exits(0).json();
     assert_eq!(said["signer"], format!("key:{alice}"));
     assert_eq!(said["retires"], false);
-    publish(&stage, "0.1.0", "0.2.0", "carol");
-    publish(&stage, "0.2.0", "0.3.0", "alice");
+    stage.publish("0.2.0", "carol");
+    stage.publish("0.3.0", "alice");
     assert_eq!(epochs(&stage).len(), 1);
     assert!(!row(&stage, &alice).contains("revoked"));
 
@@ -146,7 +134,7 @@ async fn a_co_maintainer_signs_beside_and_a_stranger_begins_a_new_epoch() {
     admin
         .run(&["namespace", "key", "add", "demo", "mallory.pub"])
         .exits(0);
-    publish(&stage, "0.3.0", "0.4.0", "mallory");
+    stage.publish("0.4.0", "mallory");
     let now = epochs(&stage);
     assert_eq!((now.len(), &now[1]["cause"]), (2, &"signer".into()));
     let info = admin.run(&["info", "demo/counter:0.4.0"]).exits(0).stdout;
@@ -191,7 +179,7 @@ async fn a_revoked_key_signs_no_more_and_what_it_signed_before_counts() {
     verify(&user, "0.1.0").exits(0);
     // What is published in the same second counts as published before.
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    publish(&stage, "0.1.0", "0.2.0", "alice");
+    stage.publish("0.2.0", "alice");
     verify(&user, "0.2.0")
         .exits(20)
         .says(&["was revoked on", "superseded: a new laptop"]);

@@ -87,6 +87,27 @@ impl Stage {
             .run(&["namespace", "key", "add", "demo", "alice.pub"])
             .exits(0);
     }
+
+    /// Publishes `demo/counter` as `version`, signed by `NAME.key`. The first time it is made.
+    pub(crate) fn publish(&self, version: &str, name: &str) {
+        let path = self.admin.path("counter/package.toml");
+        if !path.exists() {
+            self.admin.package("counter");
+        }
+        let manifest = std::fs::read_to_string(&path).expect("the manifest");
+        let set = |line: &str| {
+            if line.starts_with("version = ") {
+                format!("version = \"{version}\"\n")
+            } else {
+                format!("{line}\n")
+            }
+        };
+        let manifest: String = manifest.lines().map(set).collect();
+        std::fs::write(&path, manifest).expect("written");
+        let key = format!("{name}.key");
+        let push = ["push", "counter", "--key", &key];
+        self.admin.run(&push).exits(0);
+    }
 }
 
 /// Debian's docker-registry 2.8.2, which has no referrers API; ended with the value.

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::{
-    home::{Ended, Home, edit},
+    home::{Ended, Home},
     stage::Stage,
 };
 
@@ -34,9 +34,7 @@ pub(crate) async fn trusted_registry() -> (Stage, String) {
     let keys = ["--key", "ann.pub", "--key", "bob.pub", "--key", "cid.pub"];
     let more = [&keys[..], &["--threshold", "2"]].concat();
     let digest = publish_root(&stage, "root.json", &more, &["ann", "cid"]);
-    stage.admin.package("counter");
-    let push = ["push", "counter", "--key", "alice.key"];
-    stage.admin.run(&push).exits(0);
+    stage.publish("0.1.0", "alice");
     (stage, digest)
 }
 
@@ -125,11 +123,7 @@ fn forget_tiles(stage: &Stage) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_hides_its_log_gives_nothing_new() {
     let (stage, _) = trusted_registry().await;
-    let manifest = stage.admin.path("counter/package.toml");
-    edit(&manifest, "version = \"0.1.0\"", "version = \"0.2.0\"");
-    stage.admin.run(&["build", "counter"]).exits(0);
-    let push = ["push", "counter", "--key", "alice.key"];
-    stage.admin.run(&push).exits(0);
+    stage.publish("0.2.0", "alice");
     let user = user_of(&stage);
     user.run(&["verify", "demo/counter:0.1.0"]).exits(0);
     forget_tiles(&stage);
@@ -148,11 +142,7 @@ async fn a_registry_that_hides_its_log_gives_nothing_new() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_saw_a_withdrawn_version_goes_back_and_returns() {
     let (stage, _) = trusted_registry().await;
-    let manifest = stage.admin.path("counter/package.toml");
-    edit(&manifest, "version = \"0.1.0\"", "version = \"0.2.0\"");
-    stage.admin.run(&["build", "counter"]).exits(0);
-    let push = ["push", "counter", "--key", "alice.key"];
-    stage.admin.run(&push).exits(0);
+    stage.publish("0.2.0", "alice");
     let user = user_of(&stage);
     let latest = |reference: &str| {
         let ended = user
