@@ -8,6 +8,9 @@ use std::{
 
 use tempfile::TempDir;
 
+/// The password of everybody's keys.
+pub(crate) const PASSWORD: &str = "correct horse";
+
 /// A user with an empty home directory.
 pub(crate) struct Home {
     folder: TempDir,
@@ -121,7 +124,7 @@ impl Home {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.folder.path())
-            .env("BPFPKG_PASSWORD", "correct horse")
+            .env("BPFPKG_PASSWORD", PASSWORD)
             .env("SOURCE_DATE_EPOCH", "1700000000")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

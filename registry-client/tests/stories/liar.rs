@@ -12,11 +12,13 @@ use std::{
 
 use registry_client::{
     build::build,
-    oci::{Descriptor, Index},
+    oci::{Descriptor, Index, Manifest},
     pack::{PackedVersion, pack},
     sign::{KeyPair, referrer},
 };
 use registry_schema::{Digest, canonical, media_type, signature::statement};
+
+use crate::home::{Home, PASSWORD};
 
 /// An answer: media type and body.
 #[derive(Clone)]
@@ -144,6 +146,42 @@ impl Liar {
             Answer::Bytes(media_type::OCI_INDEX.to_owned(), list),
         );
         Digest::sha256(&signature.blobs[1])
+    }
+}
+
+/// A user who trusts alice, and a liar that has her `demo/counter` 0.1.0, true so far.
+pub(crate) struct Scene {
+    pub(crate) home: Home,
+    pub(crate) liar: Liar,
+    pub(crate) key: KeyPair,
+    pub(crate) version: PackedVersion,
+    /// Digest of the signature's bundle.
+    pub(crate) bundle: Digest,
+}
+
+impl Scene {
+    pub(crate) fn set() -> Self {
+        let home = Home::new();
+        let key = KeyPair::load(&home.keygen("alice"), PASSWORD).expect("the key opens");
+        let version = packed(&home.package("counter"));
+        let liar = Liar::start();
+        liar.publish("counter", &version, "0.1.0");
+        let bundle = liar.sign("counter", &version, &version.digest(), &key);
+        home.trusts(&liar.host, "alice");
+        Self {
+            home,
+            liar,
+            key,
+            version,
+            bundle,
+        }
+    }
+
+    /// What leads to the package manifest, and that.
+    pub(crate) fn manifest(&self) -> (Descriptor, Manifest) {
+        let (entry, bytes) = self.version.manifests.last().expect("the package manifest");
+        let manifest = serde_json::from_slice(bytes).expect("a manifest");
+        (entry.clone(), manifest)
     }
 }
 

@@ -3,45 +3,13 @@
 //! left on disk.
 
 use crate::{
-    home::{Ended, Home},
-    liar::{Answer, Liar, packed},
+    home::{Ended, Home, PASSWORD},
+    liar::{Answer, Scene},
 };
-use registry_client::{
-    oci::{Index, Manifest},
-    pack::PackedVersion,
-    sign::KeyPair,
-};
+use registry_client::sign::KeyPair;
 use registry_schema::{Digest, media_type};
 
-const PASSWORD: &str = "correct horse";
-
-/// A user who trusts the publisher, and a registry with one good signed version.
-struct Stage {
-    home: Home,
-    liar: Liar,
-    key: KeyPair,
-    version: PackedVersion,
-    bundle: Digest,
-}
-
-impl Stage {
-    fn set() -> Self {
-        let home = Home::new();
-        let key = KeyPair::load(&home.keygen("alice"), PASSWORD).expect("the key opens");
-        let version = packed(&home.package("counter"));
-        let liar = Liar::start();
-        liar.publish("counter", &version, "0.1.0");
-        let bundle = liar.sign("counter", &version, &version.digest(), &key);
-        home.trusts(&liar.host, "alice");
-        Self {
-            home,
-            liar,
-            key,
-            version,
-            bundle,
-        }
-    }
-
+impl Scene {
     fn pull(&self, what: &str) -> Ended {
         let reference = format!("{}/demo/{what}", self.liar.host);
         // What was kept from a better day would hide the lie.
@@ -64,24 +32,6 @@ impl Stage {
         }
         ended
     }
-
-    /// The package manifest and the config, object of the version.
-    fn parts(&self) -> (Digest, Manifest) {
-        let index: Index = serde_json::from_slice(&self.version.index).expect("index");
-        let entry = index
-            .manifests
-            .last()
-            .expect("the package manifest is last");
-        let (_, bytes) = self
-            .version
-            .manifests
-            .last()
-            .expect("the package manifest is last");
-        (
-            entry.digest.clone(),
-            serde_json::from_slice(bytes).expect("manifest"),
-        )
-    }
 }
 
 fn flip(bytes: &mut [u8]) {
@@ -91,7 +41,7 @@ fn flip(bytes: &mut [u8]) {
 
 #[test]
 fn the_truth_is_accepted() {
-    let stage = Stage::set();
+    let stage = Scene::set();
     stage.pull("counter:0.1.0").exits(0);
     for file in [
         "counter.bpf.o",
@@ -109,7 +59,7 @@ fn the_truth_is_accepted() {
 
 #[test]
 fn without_the_referrers_api_the_list_under_the_tag_is_read() {
-    let stage = Stage::set();
+    let stage = Scene::set();
     let digest = stage.version.digest();
     let path = format!("counter/referrers/{digest}");
     let mut list = String::new();
@@ -131,7 +81,7 @@ fn without_the_referrers_api_the_list_under_the_tag_is_read() {
 
 #[test]
 fn what_a_node_loads_can_be_made_again() {
-    let stage = Stage::set();
+    let stage = Scene::set();
     let reference = format!("{}/demo/counter:0.1.0", stage.liar.host);
     let woven = |more: &[&str]| {
         let args = [
@@ -147,7 +97,10 @@ fn what_a_node_loads_can_be_made_again() {
         woven(&["--slot", "0", "--length", "1", "--proceed-on", "pass"])
     );
     assert_ne!(alone["woven"], woven(&["--length", "2"])["woven"]);
-    assert_eq!(alone["original"], stage.parts().1.layers[0].digest.as_str());
+    assert_eq!(
+        alone["original"],
+        stage.manifest().1.layers[0].digest.as_str()
+    );
     let refused = |more: &[&str]| stage.home.run(&[&["weave", &reference], more].concat());
     refused(&["--hook", "xdp", "--slot", "1"])
         .exits(2)
@@ -162,8 +115,8 @@ fn what_a_node_loads_can_be_made_again() {
 
 #[test]
 fn one_flipped_byte_is_refused_wherever_it_is() {
-    let stage = Stage::set();
-    let (manifest_digest, manifest) = stage.parts();
+    let stage = Scene::set();
+    let (entry, manifest) = stage.manifest();
     let object = manifest
         .layers
         .iter()
@@ -172,7 +125,7 @@ fn one_flipped_byte_is_refused_wherever_it_is() {
     let paths = [
         format!("counter/blobs/{}", object.digest),
         format!("counter/blobs/{}", manifest.config.digest),
-        format!("counter/manifests/{manifest_digest}"),
+        format!("counter/manifests/{}", entry.digest),
         format!("counter/blobs/{}", stage.bundle),
     ];
     for path in paths {
@@ -209,8 +162,8 @@ fn one_flipped_byte_is_refused_wherever_it_is() {
 
 #[test]
 fn what_is_kept_is_not_fetched_again_and_not_believed_when_damaged() {
-    let stage = Stage::set();
-    let (_, manifest) = stage.parts();
+    let stage = Scene::set();
+    let (_, manifest) = stage.manifest();
     stage.pull("counter:0.1.0").exits(0);
     let object = &manifest.layers[0].digest;
     let path = format!("counter/blobs/{object}");
@@ -226,16 +179,16 @@ fn what_is_kept_is_not_fetched_again_and_not_believed_when_damaged() {
 
 #[test]
 fn bytes_that_never_end_are_cut_off_at_the_promised_size() {
-    let stage = Stage::set();
-    let (manifest_digest, manifest) = stage.parts();
+    let stage = Scene::set();
+    let (entry, manifest) = stage.manifest();
     for path in [
         format!("counter/blobs/{}", manifest.layers[0].digest),
-        format!("counter/manifests/{manifest_digest}"),
+        format!("counter/manifests/{}", entry.digest),
         "counter/manifests/0.1.0".to_owned(),
         format!("counter/referrers/{}", stage.version.digest()),
     ] {
-        let stage = Stage::set();
-        let path = path.replace(manifest_digest.as_str(), stage.parts().0.as_str());
+        let stage = Scene::set();
+        let path = path.replace(entry.digest.as_str(), stage.manifest().0.digest.as_str());
         stage.liar.put(&path, Answer::Endless);
         stage
             .pull("counter:0.1.0")
@@ -246,7 +199,7 @@ fn bytes_that_never_end_are_cut_off_at_the_promised_size() {
 
 #[test]
 fn a_package_under_another_name_or_version_is_refused() {
-    let stage = Stage::set();
+    let stage = Scene::set();
     // The registry shows the signed bytes of `counter` as `firewall`, and as a newer version.
     stage.liar.publish("firewall", &stage.version, "0.1.0");
     stage.liar.sign(
@@ -278,7 +231,7 @@ fn a_package_under_another_name_or_version_is_refused() {
 
 #[test]
 fn only_the_trusted_key_is_believed() {
-    let stage = Stage::set();
+    let stage = Scene::set();
     let stranger = KeyPair::load(&stage.home.keygen("mallory"), PASSWORD).expect("the key opens");
     stage.liar.sign(
         "counter",
@@ -312,7 +265,7 @@ fn only_the_trusted_key_is_believed() {
 
 #[test]
 fn nonsense_is_refused_in_one_paragraph() {
-    let stage = Stage::set();
+    let stage = Scene::set();
     let index =
         |text: &str| Answer::Bytes(media_type::OCI_INDEX.to_owned(), text.as_bytes().to_vec());
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));

@@ -3,55 +3,23 @@
 //! who pulls gives up in good time and keeps nothing, and a mirror asks the next one.
 
 use registry_client::{
-    oci::{Descriptor, Index, Manifest},
+    oci::{Descriptor, Index},
     pack::PackedVersion,
-    sign::KeyPair,
 };
 use registry_schema::{Digest, canonical, media_type};
 
 use crate::{
     home::{Ended, Home},
-    liar::{Answer, Liar, packed},
+    liar::{Answer, Liar, Scene},
     mirror::{mirror, published, set_mirror},
     stage::Plain,
 };
 
-/// A user who trusts alice, and a registry that has her `demo/counter` 0.1.0.
-struct Scene {
-    home: Home,
-    liar: Liar,
-    key: KeyPair,
-    version: PackedVersion,
-}
-
 impl Scene {
-    fn set() -> Self {
-        let home = Home::new();
-        let key = KeyPair::load(&home.keygen("alice"), "correct horse").expect("a key");
-        let version = packed(&home.package("counter"));
-        let liar = Liar::start();
-        liar.publish("counter", &version, "0.1.0");
-        liar.sign("counter", &version, &version.digest(), &key);
-        home.trusts(&liar.host, "alice");
-        Self {
-            home,
-            liar,
-            key,
-            version,
-        }
-    }
-
     /// Pulls or verifies with little patience.
     fn run(&self, verb: &str) -> Ended {
         let reference = format!("{}/demo/counter:0.1.0", self.liar.host);
         self.home.run(&[verb, &reference, "--timeout", "1s"])
-    }
-
-    /// The package manifest, and what its descriptor says.
-    fn manifest(&self) -> (Descriptor, Manifest) {
-        let (entry, bytes) = self.version.manifests.last().expect("the package manifest");
-        let manifest = serde_json::from_slice(bytes).expect("a manifest");
-        (entry.clone(), manifest)
     }
 
     /// What is behind a path is answered in another manner from now on; gives what undoes it.
