@@ -163,6 +163,17 @@ async fn who_saw_a_withdrawn_version_goes_back_and_returns() {
         stage.admin.run(&["unyank", bad]).exits(0);
         assert_eq!(latest("demo/counter"), "0.2.0");
     }
+    // What is revoked is withdrawn with it, for ever.
+    let revoke = ["revoke", bad, "--reason", "defective", "--yes"];
+    stage.admin.run(&revoke).exits(0);
+    assert_eq!(latest("demo/counter"), "0.1.0");
+    let table = user.run(&["info", "demo/counter"]).exits(0).stdout;
+    assert!(table.contains("yanked"), "{table}");
+    stage
+        .admin
+        .run(&["unyank", bad])
+        .exits(5)
+        .says(&["is revoked", "it stays withdrawn"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

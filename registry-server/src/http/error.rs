@@ -174,6 +174,7 @@ fn status(error: &ServiceError) -> StatusCode {
         | E::PublisherTaken { .. }
         | E::CertificateTaken(_)
         | E::RevokedAlready(_)
+        | E::StaysWithdrawn { .. }
         | E::BlobUsed { .. }
         | E::Immutable { .. }
         | E::LatestIsVirtual { .. }
@@ -262,11 +263,7 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
         E::Store(_) | E::Unavailable(_) | E::Provider(_) => ("unavailable", "TOOMANYREQUESTS"),
         E::Index(_) => ("index", "UNSUPPORTED"),
         E::Audit(_) => ("audit", "UNSUPPORTED"),
-        E::Log(LogError::NotLogged { .. }) => ("not-logged", "MANIFEST_UNKNOWN"),
-        E::Log(LogError::NotWithdrawn { .. }) => ("not-withdrawn", "MANIFEST_UNKNOWN"),
-        E::Log(LogError::Forked { .. }) => ("log-forked", "DENIED"),
-        E::Log(LogError::NoWitness) => ("witness-unknown", "DENIED"),
-        E::Log(_) => ("publish-log", "UNSUPPORTED"),
+        E::Log(log) => codes_of_log(log),
         E::Blob(blob) => codes_of_blob(blob),
         E::Upstream(_) => ("upstream", "UNSUPPORTED"),
         E::Webhook(_) => ("webhook", "UNSUPPORTED"),
@@ -335,6 +332,17 @@ fn codes(error: &ServiceError) -> (&'static str, &'static str) {
         E::Root(_) => ("root-invalid", "UNSUPPORTED"),
         E::Feed(_) => ("revocation-invalid", "UNSUPPORTED"),
         E::RevokedAlready(_) => ("revoked-already", "DENIED"),
+        E::StaysWithdrawn { .. } => ("stays-withdrawn", "DENIED"),
+    }
+}
+
+const fn codes_of_log(error: &LogError) -> (&'static str, &'static str) {
+    match error {
+        LogError::NotLogged { .. } => ("not-logged", "MANIFEST_UNKNOWN"),
+        LogError::NotWithdrawn { .. } => ("not-withdrawn", "MANIFEST_UNKNOWN"),
+        LogError::Forked { .. } => ("log-forked", "DENIED"),
+        LogError::NoWitness => ("witness-unknown", "DENIED"),
+        _ => ("publish-log", "UNSUPPORTED"),
     }
 }
 

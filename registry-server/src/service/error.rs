@@ -331,6 +331,12 @@ pub enum ServiceError {
     /// It is revoked, and that cannot be changed.
     #[error("{0} is revoked already")]
     RevokedAlready(String),
+    /// It is revoked, so that it cannot be offered again.
+    #[error("{package} {version} is revoked, which cannot be taken back: it stays withdrawn")]
+    StaysWithdrawn {
+        package: PackageName,
+        version: Version,
+    },
     /// It is somebody else's.
     #[error(
         "`{account}` may not revoke {subject}; owners revoke versions they published and keys that signed them, administrators anything"

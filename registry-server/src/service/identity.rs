@@ -22,7 +22,7 @@ use serde_json::json;
 use super::{
     ServiceError,
     access::{self, Caller, Right},
-    audit, log, revocation, signature,
+    audit, lifecycle, log, revocation, signature,
 };
 use crate::{
     app::App,
@@ -420,20 +420,10 @@ async fn withdraw(
     identity: &SignerPattern,
 ) -> Result<(), ServiceError> {
     let threshold = store::pending::threshold_in(tx, namespace.as_str()).await?;
-    let now = app.clock.now();
-    let unbacked: Vec<(PackageName, Version)> =
-        store::identities::unbacked(tx, namespace.as_str(), threshold).await?;
+    let unbacked = store::identities::unbacked(tx, namespace.as_str(), threshold).await?;
+    let reason = format!("its signer {identity} was revoked");
     for (package, version) in unbacked {
-        let reason = format!("its signer {identity} was revoked");
-        let reason: String = reason.chars().take(MAX_NOTICE).collect();
-        let Ok(notice) = reason.parse() else { continue };
-        store::lifecycle::yank(tx, &package, &version, &notice, now).await?;
-        store::changes::append(tx, &package, now).await?;
-        let subject = format!("{package}:{version}");
-        let change = Change::Yank { package, version };
-        log::say(app, tx, change).await?;
-        let detail = json!({ "reason": reason });
-        audit::append(app, tx, caller, "version.yank", &subject, detail).await?;
+        lifecycle::withdraw(app, tx, caller, package, version, &reason).await?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use registry_schema::{
     Digest, PackageName, Version,
     api::{Deprecation, NewDeprecation},
     name::RepositoryName,
-    notice::Notice,
+    notice::{MAX_NOTICE, Notice},
     transparency::Change,
 };
 use serde_json::{Value, json};
@@ -46,10 +46,33 @@ pub async fn yank(
         .await
 }
 
+/// Withdraws a version, for a reason that is not its publisher's wish, in a transaction of
+/// somebody who may. A reason that is too long is cut.
+pub(super) async fn withdraw(
+    app: &App,
+    tx: &mut Tx,
+    caller: &Caller,
+    package: PackageName,
+    version: Version,
+    reason: &str,
+) -> Result<(), ServiceError> {
+    let reason = &reason[..reason.floor_char_boundary(MAX_NOTICE)];
+    let Ok(notice) = reason.parse() else {
+        return Ok(());
+    };
+    let now = app.clock.now();
+    store::lifecycle::yank(tx, &package, &version, &notice, now).await?;
+    store::changes::append(tx, &package, now).await?;
+    let subject = format!("{package}:{version}");
+    log::say(app, tx, Change::Yank { package, version }).await?;
+    let detail = json!({ "reason": reason });
+    audit::append(app, tx, caller, "version.yank", &subject, detail).await
+}
+
 /// Takes the withdrawal of a version back.
 ///
 /// # Errors
-/// As [`yank`].
+/// As [`yank`]; [`ServiceError::StaysWithdrawn`] if it is revoked.
 pub async fn unyank(
     app: &App,
     caller: &Caller,
@@ -57,6 +80,12 @@ pub async fn unyank(
     version: &Version,
 ) -> Result<(), ServiceError> {
     let mut change = Begun::begin(app, caller, package, Some(version)).await?;
+    if store::trust::is_revoked(&mut change.tx, package, version).await? {
+        return Err(ServiceError::StaysWithdrawn {
+            package: package.clone(),
+            version: version.clone(),
+        });
+    }
     store::lifecycle::unyank(&mut change.tx, package, version).await?;
     if app.config.policy.is_public() {
         identity::demand_backed(&mut change.tx, package, version).await?;

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{
     ServiceError,
     access::{self, Caller},
-    audit,
+    audit, lifecycle, log,
 };
 use crate::{
     app::App,
@@ -102,10 +102,12 @@ pub async fn revoke(
     let mut tx = app.db.begin().await?;
     let revoked = add(app, &mut tx, caller, new).await?;
     tx.commit().await?;
+    log::settle(app).await;
     Ok(revoked)
 }
 
-/// Adds an entry in a transaction that has the right to, and signs the feed.
+/// Adds an entry in a transaction that has the right to, and signs the feed. A version that is
+/// revoked is withdrawn too.
 ///
 /// # Errors
 /// [`ServiceError::RevokedAlready`], [`ServiceError::Feed`], [`ServiceError::Store`].
@@ -158,6 +160,11 @@ pub async fn add(
     };
     let detail = json!({"subject": revoked.subject, "reason": revoked.reason, "at": revoked.at});
     audit::append(app, tx, caller, "revocation.add", &subject, detail).await?;
+    // What everybody would refuse must not be what is chosen.
+    let reason = format!("it was revoked as {}", revoked.reason.as_str());
+    for (package, version) in store::trust::offered(tx, &revoked.subject).await? {
+        lifecycle::withdraw(app, tx, caller, package, version, &reason).await?;
+    }
     Ok(revoked)
 }
 

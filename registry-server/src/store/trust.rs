@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use registry_schema::{
-    Digest,
+    Digest, PackageName, Version,
     trust::revocation::{Revoked, Subject},
 };
 
@@ -182,6 +182,47 @@ pub async fn insert_revoked(
         .bind(revoked.at).bind(revoked.reason.as_str()).bind(&revoked.note).bind(at).bind(by)
         .execute(&mut **c).await.map(|done| done.rows_affected()))?;
     Ok(rows == 1)
+}
+
+const OFFERED: &str = "select package, version from versions where yanked_at is null \
+     and (index_digest = $1 or 'version:' || package || ':' || version = $1)";
+
+/// The versions that are what `subject` names and that are not withdrawn.
+///
+/// # Errors
+/// [`StoreError::Statement`], [`StoreError::Corrupt`].
+pub async fn offered(
+    tx: &mut Tx,
+    subject: &Subject,
+) -> Result<Vec<(PackageName, Version)>, StoreError> {
+    let rows: Vec<(String, String)> = on!(Tx, tx, c => sqlx::query_as(OFFERED)
+        .bind(subject.to_string()).fetch_all(&mut **c).await)?;
+    rows.into_iter()
+        .map(|(package, version)| {
+            Ok((
+                cell("versions", "package", &package)?,
+                cell("versions", "version", &version)?,
+            ))
+        })
+        .collect()
+}
+
+const REVOKED_VERSION: &str = "select count(*) from revocations r \
+     join versions v on r.subject in (v.index_digest, 'version:' || v.package || ':' || v.version) \
+     where v.package = $1 and v.version = $2";
+
+/// Whether a version, or its index, is revoked.
+///
+/// # Errors
+/// [`StoreError::Statement`].
+pub async fn is_revoked(
+    tx: &mut Tx,
+    package: &PackageName,
+    version: &Version,
+) -> Result<bool, StoreError> {
+    let entries: i64 = on!(Tx, tx, c => sqlx::query_scalar(REVOKED_VERSION)
+        .bind(package.to_string()).bind(version.to_string()).fetch_one(&mut **c).await)?;
+    Ok(entries > 0)
 }
 
 const BY_INDEX: &str = "select distinct p.namespace from versions v \

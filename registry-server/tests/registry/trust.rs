@@ -168,9 +168,11 @@ async fn a_feed_grows_with_each_revocation_and_never_expires_here() {
     let later = feed(&registry).await;
     later.check_follows(&one).expect("follows");
     assert!(later.version > one.version, "signed anew");
-    let audit = registry.admin.json("/api/v1/audit?limit=1").await;
-    assert_eq!(audit["entries"][0]["action"], "revocation.add");
-    assert_eq!(audit["entries"][0]["subject"], "demo/pass:1.0.0");
+    let audit = registry.admin.json("/api/v1/audit?limit=2").await;
+    for (entry, action) in [(0, "version.yank"), (1, "revocation.add")] {
+        assert_eq!(audit["entries"][entry]["action"], action);
+        assert_eq!(audit["entries"][entry]["subject"], "demo/pass:1.0.0");
+    }
 }
 
 #[tokio::test]
