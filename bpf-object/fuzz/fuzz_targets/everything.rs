@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Any bytes: inspected, and if they are an object, normalised and woven.
-//! Seeds: `bpf-object/tests/fixtures` and whatever `make packages` compiled.
+//! `make fuzz` begins with the objects of all our sources.
 #![no_main]
 
 use bpf_object::weave::Counter;
