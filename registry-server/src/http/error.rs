@@ -8,9 +8,8 @@
 use axum::{
     Json,
     body::Body,
-    extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    middleware::Next,
+    extract::Request,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use registry_client::Explain;
@@ -389,15 +388,28 @@ impl IntoResponse for Failure {
     }
 }
 
-/// Middleware: gives every failed answer the form its path promises.
-pub async fn shape(State(app): State<App>, request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let head = request.method() == axum::http::Method::HEAD;
-    let id = request
-        .extensions()
-        .get::<RequestId>()
-        .map(|id| id.0.clone());
-    let response = next.run(request).await;
+/// What the form of an answer depends on.
+pub(super) struct Asked {
+    path: String,
+    head: bool,
+    id: Option<String>,
+}
+
+impl Asked {
+    /// Looks at a request.
+    pub(super) fn of(request: &Request) -> Self {
+        let id = request.extensions().get::<RequestId>();
+        Self {
+            path: request.uri().path().to_owned(),
+            head: request.method() == Method::HEAD,
+            id: id.map(|id| id.0.clone()),
+        }
+    }
+}
+
+/// Gives a failed answer the form its path promises.
+pub(super) async fn shape(app: &App, asked: Asked, response: Response) -> Response {
+    let Asked { path, head, id } = asked;
     let (failure, response) = match failure_of(response, &path).await {
         Ok(found) => found,
         Err(response) => return response,
@@ -414,12 +426,12 @@ pub async fn shape(State(app): State<App>, request: Request, next: Next) -> Resp
             .insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         response
     } else {
-        web::error_page(&app, &path, &problem(&failure, id))
+        web::error_page(app, &path, &problem(&failure, id))
     };
     shaped.headers_mut().extend(failure.headers.iter().cloned());
     *shaped.extensions_mut() = response.extensions().clone();
     if failure.status == StatusCode::UNAUTHORIZED {
-        challenge(&app, &failure, shaped.headers_mut());
+        challenge(app, &failure, shaped.headers_mut());
     }
     shaped
 }

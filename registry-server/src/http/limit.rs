@@ -13,7 +13,7 @@ use std::{
 };
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -224,8 +224,8 @@ fn too_many(detail: &str, seconds: u64) -> Failure {
 #[derive(Debug, Clone, Copy)]
 pub struct WrongLogin;
 
-/// Middleware: keeps the limits of requests, and notices log-ins that fail.
-pub async fn enforce(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Keeps the limits of requests, and notices log-ins that fail.
+pub(super) async fn enforce(app: &App, request: Request, next: Next) -> Response {
     let Some(Peer(client)) = request.extensions().get().copied() else {
         return next.run(request).await;
     };
@@ -247,7 +247,7 @@ pub async fn enforce(State(app): State<App>, request: Request, next: Next) -> Re
     let refused =
         failure.is_some_and(|failure| matches!(failure.kind, WRONG_CREDENTIALS | WRONG_ID_TOKEN));
     if refused || response.extensions().get::<WrongLogin>().is_some() {
-        login_failed(&app, client).await;
+        login_failed(app, client).await;
     }
     if let Some(remaining) = remaining {
         response.extensions_mut().insert(remaining);
