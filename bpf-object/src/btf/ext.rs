@@ -74,6 +74,15 @@ impl Ext {
             ));
         }
         let header = order.read_u32(bytes, 4).ok_or_else(short)?;
+        // Older compilers write no CO-RE. A loader reads what lies before the end of the header,
+        // be it a whole part or not.
+        if header < 32 && header != 24 {
+            return Err(ObjectError::malformed(
+                "the header length of .BTF.ext",
+                header,
+                "it must be 24, or 32 and more",
+            ));
+        }
         let mut ext = Self {
             bytes: bytes.to_vec(),
             groups: Vec::new(),
@@ -81,8 +90,8 @@ impl Ext {
         };
         for (index, (part, what, least)) in PARTS.into_iter().enumerate() {
             let at = 8 + index * 8;
-            if header < 24 || at + 8 > header as usize {
-                break; // older compilers write a shorter header, without CO-RE
+            if at + 8 > header as usize {
+                break;
             }
             let (offset, length) = order
                 .read_u32(bytes, at)

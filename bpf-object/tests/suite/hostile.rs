@@ -285,3 +285,22 @@ fn nothing_that_was_inspected_crashes_the_loader() {
     });
     result.unwrap();
 }
+
+#[test]
+fn headers_of_line_information_that_end_within_a_part() {
+    let object = compile("alpha", &[]);
+    let whole = [0x9f, 0xeb, 1, 0, 32, 0, 0, 0];
+    let header = object.windows(8).position(|bytes| bytes == whole);
+    let at = header.expect("a header of .BTF.ext") + 4;
+    for length in 0..=40 {
+        let mut object = object.clone();
+        object[at] = length;
+        match inspect(&object) {
+            Err(_) => assert_ne!(length, 32, "that is what the compiler writes"),
+            // Its parts are all read by us too.
+            Ok(_) => parse_as_the_loader(&object),
+        }
+        let within = !(length == 24 || length >= 32);
+        assert!(!within || inspect(&object).is_err(), "{length}");
+    }
+}
