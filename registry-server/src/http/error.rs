@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From the errors of services to answers. The only place that knows status codes.
 //!
-//! A handler returns a [`Failure`]; [`shape`] gives it the form that the caller of the
+//! A handler returns a [`Failure`]; `shape` gives it the form that the caller of the
 //! path understands: OCI errors under `/v2`, problem+json under `/api` and the other
 //! machine paths, a page elsewhere.
 
