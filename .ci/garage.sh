@@ -21,7 +21,7 @@ s3_region = "us-east-1"
 api_bind_addr = "127.0.0.1:$port"
 TOML
 garage() { "$GARAGE" -c "$work/garage.toml" "$@"; }
-RUST_LOG=error garage server > "$work/log" 2>&1 & pid=$!
+RUST_LOG=error "$GARAGE" -c "$work/garage.toml" server > "$work/log" 2>&1 & pid=$!
 wait_for 20 garage status || { cat "$work/log" >&2; die "Garage did not start"; }
 key=GK$(openssl rand -hex 12) secret=$(openssl rand -hex 32)
 {
